@@ -1,0 +1,33 @@
+"""fgbench: a bilingual fine-grained evaluation suite for image-text models.
+
+>>> import fgbench
+>>> result = fgbench.evaluate("fgclip2", "fine-grained", data_root="data")  # doctest: +SKIP
+
+The functions below are imported on first use, so that ``import fgbench`` stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fgbench.api import Evaluation as Evaluation
+    from fgbench.api import evaluate as evaluate
+    from fgbench.api import plan as plan
+    from fgbench.models import load_adapter as load_adapter
+
+__version__ = _version("fgbench")
+
+_HOMES = {"evaluate": "api", "plan": "api", "Evaluation": "api", "load_adapter": "models"}
+
+__all__ = ["Evaluation", "__version__", "evaluate", "load_adapter", "plan"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public function when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fgbench' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"fgbench.{_HOMES[name]}"), name)

@@ -1,0 +1,230 @@
+"""What a notebook calls; the command line is a thin user of it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fgbench import selection
+from fgbench.adapter import Adapter, RegionMode
+from fgbench.data.roots import resolve_root
+from fgbench.errors import DataError, UsageError
+from fgbench.models import load_adapter
+from fgbench.runner.plan import Plan, make_plan
+from fgbench.runner.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from fgbench.results.record import Record
+    from fgbench.runner.device import Precision
+    from fgbench.runner.run import OnError
+
+DEFAULT_ROOT = "data"
+DEFAULT_OUTPUT = "results"
+
+
+@dataclass(frozen=True)
+class NotEvaluated:
+    """A selected dataset without a result.
+
+    Attributes:
+        dataset, task: ids.
+        reason: what is wrong and what to do.
+        failed: True if its files are broken; False if files or a capability are lacking.
+    """
+
+    dataset: str
+    task: str
+    reason: str
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Result of :func:`evaluate`.
+
+    Attributes:
+        records: one per evaluated dataset (docs/records.md).
+        not_evaluated: the other selected datasets.
+        folder: where the records were written.
+        notes: remarks on the run.
+    """
+
+    records: tuple[Record, ...]
+    not_evaluated: tuple[NotEvaluated, ...]
+    folder: Path
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 everything was evaluated, 3 something is lacking, 1 something is broken."""
+        return 1 if any(each.failed for each in self.not_evaluated) else 3 if self.not_evaluated else 0
+
+
+def plan(
+    task: str | Sequence[str] | None = None,
+    dataset: str | Sequence[str] | None = None,
+    *,
+    data_root: str | Path = DEFAULT_ROOT,
+    limit: int | None = None,
+    files: Mapping[str, str | Path] | None = None,
+) -> Plan:
+    """Read the annotations of the selected datasets and say what would be encoded; loads no model.
+
+    Args:
+        task: task ids; None or ``all`` for every one.
+        dataset: dataset ids; narrows the choice.
+        data_root: folder with the datasets, or ``mini`` for a few generated pictures.
+        limit: keep the first so many items of each subset.
+        files: other places for files, by ``<dataset>.<role>``.
+
+    Raises:
+        UsageError: unknown ids or roles, or a data root that does not exist.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit is {limit}; expected at least 1.")
+    chosen = selection.select(task, dataset)
+    return make_plan(chosen, resolve_root(data_root), overrides=_overrides(files or {}), limit=limit)
+
+
+def evaluate(
+    model: str | Adapter,
+    task: str | Sequence[str] | None = None,
+    dataset: str | Sequence[str] | None = None,
+    *,
+    data_root: str | Path = DEFAULT_ROOT,
+    output: str | Path = DEFAULT_OUTPUT,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    region_mode: RegionMode | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    limit: int | None = None,
+    on_error: OnError = "fail",
+    fresh: bool = False,
+    files: Mapping[str, str | Path] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a model and write the results.
+
+    Args:
+        model: a model string (``fgclip2``, ``openclip:ViT-B-16/openai``, a folder, …) or an adapter object.
+        task, dataset, data_root, limit, files: as in :func:`plan`.
+        output: results folder.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        precision: of activations.
+        region_mode: ``roi`` or ``crop``; None takes the model's own.
+        batch_size: pictures per forward pass; None chooses by device.
+        workers: loading processes; None chooses by device.
+        on_error: ``fail`` leaves out a dataset with items that cannot be evaluated, ``skip`` evaluates the rest.
+        fresh: forget stored embeddings of this model.
+        progress: told how far the run is.
+
+    Returns:
+        Records and what was not evaluated.
+
+    Raises:
+        UsageError: unknown names or options that contradict each other.
+        ModelError: the checkpoint or the model's output is unusable.
+        StoreError: results cannot be written.
+    """
+    passed = {key: value for key, value in locals().items() if key not in {"model", "progress"}}
+    selected = plan(task, dataset, data_root=data_root, limit=limit, files=files)
+
+    from fgbench.results import folder as results_folder
+    from fgbench.results.environment import describe
+    from fgbench.results.record import build_record, describe_model
+    from fgbench.runner.device import choose_device
+    from fgbench.runner.encode import Encoder
+    from fgbench.runner.identity import identify
+    from fgbench.runner.run import run
+    from fgbench.runner.store import FeatureStore
+
+    torch_device = choose_device(device)
+    adapter = load_adapter(model) if isinstance(model, str) else model
+    mode = region_mode or adapter.info.region_default
+    if mode == "roi" and adapter.info.dense is None:
+        raise UsageError(f"{adapter.info.name} has no dense features, so --region-mode roi is impossible. Use crop.")
+    if batch_size is None:
+        batch_size = 128 if torch_device.type == "cuda" else 16
+    if workers is None:
+        workers = min(8, (os.cpu_count() or 1) - 1) if torch_device.type == "cuda" else 0
+    if batch_size < 1 or workers < 0:
+        raise UsageError(f"batch_size is {batch_size} and workers is {workers}; expected at least 1 and 0.")
+
+    adapter.module.to(torch_device).eval()
+    identity = identify(adapter, precision)
+    root = Path(output)
+    store = FeatureStore(root / "features" / identity.fingerprint, fresh=fresh)
+    encoder = Encoder(adapter, torch_device, precision, batch_size, workers, store)
+    report = run(selected, encoder, region_mode=mode, on_error=on_error, progress=progress or Silent())
+
+    effective = {
+        **passed, "device": torch_device.type, "region_mode": mode, "batch_size": batch_size, "workers": workers,
+        "task": sorted({each.task.id for each in selected.datasets}), "dataset": [each.spec.id for each in selected.datasets],
+    }  # fmt: skip
+    name = _result_name(adapter, mode, precision)
+    target = results_folder.model_folder(root, name, identity.weights_sha256)
+    records, missing = [], []
+    for outcome in report.outcomes:
+        spec = outcome.planned.spec
+        if outcome.scores is None:
+            failed = isinstance(outcome.problem, DataError)
+            missing.append(NotEvaluated(spec.id, spec.task, str(outcome.problem), failed))
+            continue
+        record = build_record(
+            outcome,
+            report,
+            model=describe_model(adapter.info, identity, name=name),
+            protocol={"region_mode": mode} if outcome.uses_regions else {},
+            environment=describe(torch_device, precision),
+            arguments={"passed": _plain(_non_default(passed)), "effective": _plain(effective)},
+        )
+        results_folder.save(record, outcome.scores.outcomes, target)
+        records.append(record)
+    results_folder.write_csv(root)
+    notes = [f"{len(store.damaged)} damaged feature files were found and encoded again."] if store.damaged else []
+    return Evaluation(tuple(records), tuple(missing), target, tuple(notes))
+
+
+def _result_name(adapter: Adapter, mode: RegionMode, precision: Precision) -> str:
+    """The model's name in results: with every choice of the run that changes its numbers."""
+    extras = []
+    if mode != adapter.info.region_default:
+        extras.append(f"region={mode}")
+    if precision != "fp32":
+        extras.append(f"precision={precision}")
+    name = adapter.info.name
+    return name + ("&" if "?" in name else "?") * bool(extras) + "&".join(extras)
+
+
+def _overrides(files: Mapping[str, str | Path]) -> dict[str, dict[str, Path]]:
+    overrides: dict[str, dict[str, Path]] = {}
+    for key, path in files.items():
+        dataset, dot, role = key.partition(".")
+        if not dot or not role:
+            raise UsageError(f"{key!r}: expected <dataset>.<role>, for example coco.images.")
+        selection.datasets().get(dataset)
+        overrides.setdefault(dataset, {})[role] = Path(path).expanduser()
+    return overrides
+
+
+def _non_default(passed: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {name: each.default for name, each in inspect.signature(evaluate).parameters.items()}
+    return {name: value for name, value in passed.items() if value != defaults[name]}
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON; of paths only the last part, so that results carry nobody's folders."""
+    plain: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if name in {"data_root", "output"}:
+            plain[name] = Path(value).name
+        elif name == "files":
+            plain[name] = {key: Path(path).name for key, path in (value or {}).items()}
+        else:
+            plain[name] = value
+    return plain

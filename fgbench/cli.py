@@ -1,0 +1,202 @@
+"""The command line: parses and prints, decides nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from fgbench.errors import FgbenchError, UsageError
+
+app = typer.Typer(
+    name="fgbench",
+    help="Fine-grained evaluation of image-text models on 29 datasets, English and Chinese.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+class _Listed(str, Enum):
+    tasks = "tasks"
+    datasets = "datasets"
+    models = "models"
+
+
+class _Region(str, Enum):
+    roi = "roi"
+    crop = "crop"
+
+
+class _Precision(str, Enum):
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class _OnError(str, Enum):
+    fail = "fail"
+    skip = "skip"
+
+
+TaskOption = Annotated[str, typer.Option("--task", "-t", help="Task ids, comma-separated, or 'all'.")]
+DatasetOption = Annotated[str | None, typer.Option("--dataset", "-d", help="Dataset ids, comma-separated.")]
+RootOption = Annotated[
+    str, typer.Option(help="Folder that holds the datasets, or 'mini' for a few generated pictures.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Only the first N items of each subset; not comparable with anything.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="DATASET.ROLE=PATH", help="Where a file or folder lies instead; may be repeated."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output instead of a table.")]
+
+
+@app.command("eval")
+def eval_(
+    model: Annotated[str, typer.Option("--model", "-m", help="Alias, scheme:target or folder; see 'list models'.")],
+    task: TaskOption = "all",
+    dataset: DatasetOption = None,
+    data_root: RootOption = "data",
+    output: Annotated[Path, typer.Option(help="Results folder.")] = Path("results"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    precision: Annotated[_Precision, typer.Option(help="Of activations; weights stay float32.")] = _Precision.fp32,
+    region_mode: Annotated[
+        _Region | None, typer.Option(help="Boxes as RoI of dense features, or as crops. Default: the model's own.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures per forward pass.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Loading processes.")] = None,
+    limit: LimitOption = None,
+    on_error: Annotated[
+        _OnError, typer.Option(help="A dataset with broken items: leave it out (fail), or count and skip them.")
+    ] = _OnError.fail,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored embeddings of this model.")] = False,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Evaluate a model: plan, encode, score, write records, print a table.
+
+    Exit codes: 0 all evaluated; 3 some not evaluated (data or capability missing); 2 wrong usage; 1 failure.
+    A run that was stopped continues where it was when the same command is given again.
+    """
+    from fgbench import api
+    from fgbench.runner.progress import Bars
+
+    result = api.evaluate(
+        model,
+        task,
+        dataset,
+        data_root=data_root,
+        output=output,
+        device=device,
+        precision=precision.value,
+        region_mode=region_mode.value if region_mode else None,
+        batch_size=batch_size,
+        workers=workers,
+        limit=limit,
+        on_error=on_error.value,
+        fresh=fresh,
+        files=_files(set_),
+        progress=Bars(),
+    )
+    if json_:
+        _print_json(
+            {
+                "records": list(result.records),
+                "not_evaluated": [
+                    {"dataset": each.dataset, "task": each.task, "reason": each.reason, "failed": each.failed}
+                    for each in result.not_evaluated
+                ],
+                "folder": str(result.folder),
+            }
+        )
+    else:
+        from fgbench.report.screen import print_evaluation
+
+        print_evaluation(result)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def plan(
+    task: TaskOption = "all",
+    dataset: DatasetOption = None,
+    data_root: RootOption = "data",
+    limit: LimitOption = None,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Show what would be encoded, what is saved by encoding each input once, and what is missing. Loads no model."""
+    from fgbench import api
+
+    made = api.plan(task, dataset, data_root=data_root, limit=limit, files=_files(set_))
+    if json_:
+        _print_json(made.summary())
+    else:
+        from fgbench.report.screen import print_plan
+
+        print_plan(made.summary())
+
+
+@app.command("list")
+def list_(what: Annotated[_Listed, typer.Argument(help="What to list.")], json_: JsonOption = False) -> None:
+    """List tasks, datasets or models."""
+    from fgbench.report import catalogue, screen
+
+    rows = {_Listed.tasks: catalogue.tasks, _Listed.datasets: catalogue.datasets, _Listed.models: catalogue.models}[
+        what
+    ]()
+    if json_:
+        _print_json(rows)
+    else:
+        screen.print_rows(rows)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="Id of a dataset or model.")], json_: JsonOption = False) -> None:
+    """Show everything that is declared about a dataset or a model, without loading it."""
+    from fgbench.report import catalogue, screen
+
+    facts = catalogue.facts(name)
+    if json_:
+        _print_json(facts)
+    else:
+        screen.print_facts(facts)
+
+
+def main() -> None:
+    """Entry point of the console script; errors that fgbench raises on purpose are printed without a traceback."""
+    try:
+        app()
+    except UsageError as error:
+        _stop(str(error), 2)
+    except FgbenchError as error:
+        _stop(str(error), 1)
+    except KeyboardInterrupt:
+        _stop("Interrupted. Finished chunks are kept: the same command continues where it stopped.", 130)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    print(f"fgbench: {message}", file=sys.stderr)  # noqa: T201 - the one place where errors reach the user
+    sys.exit(code)
+
+
+def _print_json(content: Any) -> None:
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
+
+
+def _files(pairs: list[str] | None) -> dict[str, str]:
+    files = {}
+    for pair in pairs or ():
+        key, equals, path = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair}: expected DATASET.ROLE=PATH, for example coco.images=/data/val2017.")
+        files[key] = path
+    return files

@@ -1,0 +1,1 @@
+"""Files on disk: finding them, reading annotations, decoding pictures safely."""

@@ -1,0 +1,126 @@
+"""Reading annotation files: every complaint names the file, the line or field, and what was expected there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from fgbench.errors import DataError
+
+V = TypeVar("V")
+
+_NAMES = {
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file (UTF-8).
+
+    Raises:
+        DataError: not JSON; the message has line and column.
+    """
+    return _parse(_text(path), str(path))
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (where, object) for every non-empty line of a JSON-lines file; ``where`` is ``file:line``.
+
+    Raises:
+        DataError: a line is not a JSON object.
+    """
+    for where, line in read_lines(path):
+        if not line.strip():
+            continue
+        row = _parse(line, where)
+        if not isinstance(row, dict):
+            raise DataError(f"{where}: expected one JSON object per line, found {_kind(row)}.")
+        yield where, row
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    r"""Yield (where, line) for every line of a UTF-8 text file, without its line end.
+
+    Only ``\n`` and ``\r\n`` end a line: captions may contain other Unicode separators.
+
+    Raises:
+        DataError: the file is not UTF-8.
+    """
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        yield f"{path}:{number}", line.removesuffix("\r")
+
+
+@overload
+def field(row: Mapping[str, Any], name: str, kind: type[V], where: str) -> V: ...
+@overload
+def field(row: Mapping[str, Any], name: str, kind: type[V], where: str, default: V) -> V: ...
+def field(row: Mapping[str, Any], name: str, kind: type[V], where: str, default: V | None = None) -> V:
+    """Get one field of a row and check its type; integers count as numbers, booleans as neither.
+
+    Raises:
+        DataError: absent (and no default), or of another type.
+    """
+    value = row.get(name, default) if default is not None else row.get(name)
+    if name not in row and default is None:
+        raise DataError(f"{where}: field {name!r} is missing; present are {', '.join(map(repr, row)) or 'none'}.")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise DataError(f"{where}: field {name!r} should be {_NAMES.get(kind, kind.__name__)}, found {_kind(value)}.")
+    return value
+
+
+def strings(row: Mapping[str, Any], name: str, where: str) -> list[str]:
+    """Get a field that is a list of strings.
+
+    Raises:
+        DataError: it is not.
+    """
+    values = field(row, name, list, where)
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            raise DataError(f"{where}: field {name!r}[{index}] should be a string, found {_kind(value)}.")
+    return values
+
+
+def box(row: Mapping[str, Any], where: str, name: str = "bbox") -> tuple[float, float, float, float]:
+    """Get a box [x, y, width, height] in pixels. Its values are not judged here (see ``degenerate``).
+
+    Raises:
+        DataError: not four numbers.
+    """
+    values = field(row, name, list, where)
+    if len(values) != 4 or not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+        raise DataError(f"{where}: field {name!r} should be [x, y, width, height] in pixels, found {values!r:.80}.")
+    x, y, width, height = map(float, values)
+    return x, y, width, height
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (byte {error.start}). Convert the file to UTF-8.") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}" if "\n" in text else f"column {error.colno}"
+        cut = " The file seems to be cut off; download it again." if error.pos >= len(text.rstrip()) - 1 else ""
+        raise DataError(f"{where}: not valid JSON at {place}: {error.msg}.{cut}") from error
+    except RecursionError as error:
+        raise DataError(f"{where}: JSON nested too deeply to be an annotation file.") from error
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"{_NAMES.get(type(value), type(value).__name__)} ({value!r:.60})"

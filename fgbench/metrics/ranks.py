@@ -1,0 +1,113 @@
+"""Ranks in a gallery: the one primitive behind recall@k, top-k accuracy and their tie rules.
+
+The similarity matrix is never held: queries are taken in blocks whose product with the gallery has a fixed size.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fgbench.requests import Float32
+
+BLOCK_VALUES = 1 << 24
+"""Similarities held at a time: 64 MiB of float32, whatever the size of query set and gallery."""
+
+
+class Ranks(NamedTuple):
+    """Ranks of the right answers.
+
+    Attributes:
+        rank: int64 [n]; how many gallery items come before the target of pair i (0 = it is first).
+        tied: bool [n]; does another gallery item have exactly the target's similarity?
+    """
+
+    rank: npt.NDArray[np.int64]
+    tied: npt.NDArray[np.bool_]
+
+
+def target_ranks(
+    queries: Float32,
+    gallery: Float32,
+    query_index: npt.NDArray[np.int64],
+    target_index: npt.NDArray[np.int64],
+    *,
+    block_values: int = BLOCK_VALUES,
+) -> Ranks:
+    """Rank the target of each (query, target) pair among all gallery items, by dot product.
+
+    Rank = number of strictly more similar items + number of equally similar items with a lower index. A target's own
+    similarity is read from the same block product as its rivals': computed separately it would differ in the last
+    bit and the target could count as better than itself.
+
+    Args:
+        queries: float32 [Q, D].
+        gallery: float32 [G, D].
+        query_index: int64 [n], ascending; the query of each pair. A query may have any number of pairs, also none.
+        target_index: int64 [n]; the gallery item of each pair.
+        block_values: number of similarities computed at a time.
+
+    Returns:
+        One rank per pair.
+
+    Raises:
+        ValueError: indices out of range or not ascending, or vectors that are not finite.
+    """
+    if len(query_index) != len(target_index):
+        raise ValueError(f"Expected one target per pair, but got {len(query_index)} and {len(target_index)}.")
+    _check_index("query_index", query_index, len(queries))
+    _check_index("target_index", target_index, len(gallery))
+    if (np.diff(query_index) < 0).any():
+        raise ValueError("Expected `query_index` to be ascending.")
+    for name, vectors in (("queries", queries), ("gallery", gallery)):
+        if not np.isfinite(vectors).all():
+            raise ValueError(f"Expected `{name}` to be finite, but it holds NaN or infinity.")
+    rank = np.zeros(len(query_index), dtype=np.int64)
+    tied = np.zeros(len(query_index), dtype=bool)
+    step = max(1, block_values // max(1, len(gallery)))
+    for start in range(0, len(queries), step):
+        first, last = np.searchsorted(query_index, [start, start + step])
+        if first == last:
+            continue
+        similarity = queries[start : start + step] @ gallery.T
+        rows = query_index[first:last] - start
+        # The pairs of one query are contiguous: handle every query's first pair, then every second, ….
+        slot = np.arange(last - first) - np.searchsorted(rows, rows)
+        for number in range(int(slot.max()) + 1):
+            pairs = np.flatnonzero(slot == number)
+            block = similarity if len(pairs) == len(similarity) else similarity[rows[pairs]]
+            before, equal = _count(block, target_index[first:last][pairs])
+            rank[first + pairs] = before
+            tied[first + pairs] = equal
+    return Ranks(rank, tied)
+
+
+def best_per_query(rank: npt.NDArray[np.int64], query_index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Lowest rank among the targets of each query: int64, one per distinct query in ``query_index`` (ascending)."""
+    if not len(rank):
+        return rank
+    starts = np.flatnonzero(np.diff(query_index, prepend=query_index[0] - 1))
+    return np.minimum.reduceat(rank, starts)
+
+
+def recall_at(rank: npt.NDArray[np.int64], k: int) -> float:
+    """Share of queries whose (best) target is among the first k: a fraction in [0, 1]; NaN without queries."""
+    return float((rank < k).mean()) if len(rank) else float("nan")
+
+
+def _count(similarity: Float32, target: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """For each row: how many items come before the target, and whether another one ties with it."""
+    own = similarity[np.arange(len(target)), target][:, None]
+    before = (similarity > own).sum(axis=1, dtype=np.int64)
+    equal = similarity == own
+    tied = equal.sum(axis=1) > 1
+    for row in np.flatnonzero(tied):
+        before[row] += int(equal[row, : target[row]].sum())
+    return before, tied
+
+
+def _check_index(name: str, index: npt.NDArray[np.int64], size: int) -> None:
+    if len(index) and (index.min() < 0 or index.max() >= size):
+        raise ValueError(f"Expected `{name}` to lie in [0, {size}), but got {index.min()} to {index.max()}.")

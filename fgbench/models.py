@@ -1,0 +1,198 @@
+"""Model strings: what a user types after ``--model``, and how it becomes an adapter.
+
+``SPEC = alias | scheme:target | path``, then optionally ``?key=value&key=value``. An existing path wins over
+everything. Built-in families and their declared models are data in ``adapters/catalog.py``; third-party packages add
+names through the entry-point group ``fgbench.adapters``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fgbench.adapter import Adapter
+from fgbench.errors import ModelError, UsageError
+from fgbench.registry import Registry, resolve
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A declared model: an alias with everything that is known before its weights are loaded.
+
+    Attributes:
+        id: the alias.
+        title: as printed in tables.
+        target: what the family's factory is called with (hub id, model/tag, …).
+        licence: of the weights.
+        languages: BCP 47 tags.
+        options: preset options of the factory.
+        paper: (method, backbone) of its row in the paper's tables.
+        aliases: other names for it.
+        note: what a user should know, e.g. which settings are inferred.
+    """
+
+    id: str
+    title: str
+    target: str
+    licence: str
+    languages: tuple[str, ...] = ("en",)
+    options: Mapping[str, str] = field(default_factory=dict)
+    paper: tuple[str, str] | None = None
+    aliases: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models that one factory loads.
+
+    Attributes:
+        scheme: prefix of model strings, ``scheme:target``.
+        title: one line for ``fgbench list models``.
+        factory: ``module:function``; called as ``function(target, **options)``; imported on use.
+        example: a model string.
+        options: option names with one line of help each.
+        models: the declared models.
+        accepts: does this folder or file hold such a model? Looks at names and headers only.
+    """
+
+    scheme: str
+    title: str
+    factory: str
+    example: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[ModelSpec, ...] = ()
+    accepts: Callable[[Path], bool] = field(default=lambda _: False)
+
+
+class ModelEntry(NamedTuple):
+    """One name on the command line: a declared model or a scheme."""
+
+    family: Family
+    model: ModelSpec | None
+
+
+class ModelChoice(NamedTuple):
+    """A parsed model string.
+
+    Attributes:
+        name: base name for results (options that change numbers are added to it later).
+        entry: family and declared model; None for a third-party factory.
+        factory: callable or ``module:function``.
+        target: first argument of the factory.
+        options: its keyword arguments.
+    """
+
+    name: str
+    entry: ModelEntry | None
+    factory: str | Callable[..., Adapter]
+    target: str
+    options: dict[str, str]
+
+
+def families() -> tuple[Family, ...]:
+    """The built-in families."""
+    return tuple(resolve("fgbench.adapters.catalog:FAMILIES"))
+
+
+def registry() -> Registry[Any]:
+    """Every model name: aliases, schemes, and the entry points of other packages."""
+    names: Registry[Any] = Registry("model", entry_point_group="fgbench.adapters")
+    for family in families():
+        names.add(family.scheme, ModelEntry(family, None), origin=family.factory)
+        for model in family.models:
+            for name in (model.id, *model.aliases):
+                names.add(name, ModelEntry(family, model), origin=family.factory)
+    return names
+
+
+def parse(text: str) -> ModelChoice:
+    """Understand a model string.
+
+    Raises:
+        UsageError: unknown name, unknown option, a folder that no family recognises.
+    """
+    body, _, query = text.partition("?") if not Path(text).exists() else (text, "", "")
+    options = dict(_option(pair) for pair in query.split("&") if pair)
+    if Path(body).exists():
+        return _choose_path(Path(body), options)
+    scheme, colon, target = body.partition(":")
+    names = registry()
+    if not colon and "/" in body and body not in names:
+        raise UsageError(
+            f"{body!r} is neither a path that exists nor a model name. For a model on the hub type 'hf:{body}'."
+        )
+    entry = names.get(scheme)
+    if not isinstance(entry, ModelEntry):
+        return ModelChoice(body, None, entry, target, options)
+    family, model = entry
+    if model is None and not target:
+        raise UsageError(f"{scheme!r} needs a target, for example {family.example!r}.")
+    if model is not None and colon:
+        raise UsageError(f"{scheme!r} is a model of its own and takes no target; type {scheme!r}.")
+    _check_options(family, options)
+    if model is None:
+        return ModelChoice(body, entry, family.factory, target, options)
+    return ModelChoice(model.id, entry, family.factory, model.target, {**model.options, **options})
+
+
+def load_adapter(text: str) -> Adapter:
+    """Load the model that a model string names.
+
+    Raises:
+        UsageError: the string cannot be understood.
+        ModelError: the checkpoint cannot be used.
+    """
+    choice = parse(text)
+    factory = resolve(choice.factory) if isinstance(choice.factory, str) else choice.factory
+    try:
+        adapter: Adapter = factory(choice.target, **choice.options)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise UsageError(f"Model {choice.name!r}: {error}.") from error
+    if not isinstance(adapter, Adapter):
+        raise ModelError(
+            f"Model {choice.name!r}: its factory returned {type(adapter).__name__}, which lacks members of the adapter "
+            "protocol (info, module, preprocessor, encode_images, encode_texts). See docs/add-a-model.md."
+        )
+    query = "&".join(f"{key}={value}" for key, value in sorted(choice.options.items()) if key != "revision")
+    changes: dict[str, Any] = {"name": choice.name + (f"?{query}" if query else "")}
+    if Path(choice.target).exists():
+        # Only the last part: results are published, and nobody's folders belong in them.
+        changes["source"] = f"local:{Path(choice.target).resolve().name}"
+    if choice.entry and choice.entry.model:
+        model = choice.entry.model
+        changes |= {"licence": model.licence, "paper": model.paper, "languages": model.languages}
+        if model.note:
+            changes["notes"] = (*adapter.info.notes, model.note)
+    adapter.info = dataclasses.replace(adapter.info, **changes)
+    return adapter
+
+
+def _choose_path(path: Path, options: dict[str, str]) -> ModelChoice:
+    for family in families():
+        if family.accepts(path):
+            _check_options(family, options)
+            return ModelChoice(path.resolve().stem, ModelEntry(family, None), family.factory, str(path), options)
+    raise UsageError(
+        f"{path} exists, but no adapter recognises it. Expected a folder with config.json (FG-CLIP 2 or a transformers "
+        "model) or with open_clip_config.json."
+    )
+
+
+def _option(pair: str) -> tuple[str, str]:
+    key, equals, value = pair.partition("=")
+    if not (key and equals and value):
+        raise UsageError(f"Model option {pair!r}: expected key=value.")
+    return key, value
+
+
+def _check_options(family: Family, options: Mapping[str, str]) -> None:
+    for key in options:
+        if key not in family.options:
+            known = ", ".join(sorted(family.options)) or "none"
+            raise UsageError(f"Models of {family.scheme!r} have no option {key!r}. Their options: {known}.")

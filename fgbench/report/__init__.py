@@ -1,0 +1,1 @@
+"""Tables for people; reads result records and nothing else."""

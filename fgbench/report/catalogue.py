@@ -1,0 +1,110 @@
+"""What fgbench knows: tasks, datasets and models as plain rows, for tables and JSON alike."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fgbench import models as model_names
+from fgbench import selection
+from fgbench.models import ModelEntry
+from fgbench.spec import DatasetSpec
+
+Row = dict[str, Any]
+
+
+def tasks() -> list[Row]:
+    """One row per task: id, title, datasets."""
+    registry = selection.tasks()
+    found = [registry.get(name) for name in registry]
+    return [{"id": task.id, "title": task.title, "datasets": [spec.id for spec in task.datasets]} for task in found]
+
+
+def datasets() -> list[Row]:
+    """One row per dataset: id, task, title, language, items, metrics."""
+    registry = selection.datasets()
+    rows = []
+    for name in registry:
+        _, spec = registry.get(name)
+        rows.append(
+            {
+                "id": spec.id,
+                "task": spec.task,
+                "title": spec.title,
+                "language": spec.language,
+                "items": sum(spec.published_items.values()),
+                "main": [f"{key.subset}/{key.metric}" if key.subset != "*" else key.metric for key in spec.main],
+            }
+        )
+    return rows
+
+
+def models() -> list[Row]:
+    """One row per alias, scheme and third-party name; nothing is loaded."""
+    registry = model_names.registry()
+    known = {
+        name: entry
+        for family in model_names.families()
+        for name, entry in [
+            *((model.id, ModelEntry(family, model)) for model in family.models),
+            (f"{family.scheme}:…", ModelEntry(family, None)),
+        ]
+    }
+    rows = []
+    for name, (family, model) in known.items():
+        rows.append(
+            {
+                "id": name,
+                "family": family.scheme,
+                "title": model.title if model else family.title,
+                "source": model.target if model else f"e.g. {family.example}",
+                "languages": list(model.languages) if model else [],
+                "licence": model.licence if model else "",
+                "aliases": list(model.aliases) if model else [],
+            }
+        )
+    built_in = {name for family in model_names.families() for name in (family.scheme, *_aliases(family.models))}
+    for name in registry:
+        if name not in built_in:
+            rows.append(
+                {"id": name, "family": "plug-in", "title": f"from {registry.origin(name)}", "source": "",
+                 "languages": [], "licence": "", "aliases": []}
+            )  # fmt: skip
+    return rows
+
+
+def facts(name: str) -> Row:
+    """Everything declared about a dataset or a model.
+
+    Raises:
+        UsageError: neither is called so.
+    """
+    if name in selection.datasets():
+        _, spec = selection.datasets().get(name)
+        return _dataset(spec)
+    entry = model_names.registry().get(name) if name not in selection.datasets() else None
+    if not isinstance(entry, ModelEntry):
+        return {"kind": "model", "id": name, "from": model_names.registry().origin(name)}
+    family, model = entry
+    declared = asdict(model) if model else {"id": f"{family.scheme}:…", "example": family.example}
+    return {
+        "kind": "model",
+        **declared,
+        "family": family.scheme,
+        "loaded by": family.factory,
+        "model options": dict(family.options),
+    }
+
+
+def _dataset(spec: DatasetSpec) -> Row:
+    content = asdict(spec)
+    content["main"] = [f"{subset}/{metric}" for subset, metric in content["main"]]
+    content["published"] = {
+        f"{key.subset}/{key.metric}": f"table {cell.table}, {cell.dataset}, {cell.metric}"
+        for key, cell in spec.published.items()
+    }
+    return {"kind": "dataset", **content}
+
+
+def _aliases(models: tuple[model_names.ModelSpec, ...]) -> list[str]:
+    return [name for model in models for name in (model.id, *model.aliases)]

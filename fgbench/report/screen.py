@@ -1,0 +1,103 @@
+"""Printing for people: rich tables on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from fgbench import selection
+from fgbench.report.table import results_table
+
+if TYPE_CHECKING:
+    from fgbench.api import Evaluation
+
+_PLAN = {
+    "items": "Items",
+    "images": "Image passes\nitem by item",
+    "distinct_images": "Distinct\nimages",
+    "regions": "Regions",
+    "texts": "Texts",
+    "distinct_texts": "Distinct\ntexts",
+    "missing": "Files\nmissing",
+}
+
+
+def print_evaluation(result: Evaluation) -> None:
+    """The result table, what was not evaluated and why, and where the records are."""
+    console = Console()
+    if result.records:
+        console.print(
+            results_table(
+                result.records,
+                lambda name: selection.datasets().get(name)[1],
+                lambda name: selection.tasks().get(name).title,
+            )
+        )
+    if result.not_evaluated:
+        table = Table(title="Not evaluated", title_justify="left", show_lines=True)
+        table.add_column("Dataset")
+        table.add_column("Why, and what to do", overflow="fold")
+        for each in result.not_evaluated:
+            table.add_row(Text(each.dataset, style="red" if each.failed else "yellow"), escape(each.reason))
+        console.print(table)
+    for note in result.notes:
+        console.print(Text(note, style="yellow"))
+    if result.records:
+        console.print(
+            Text(f"Records: {result.folder}; all results: {result.folder.parent / 'results.csv'}", style="dim")
+        )
+
+
+def print_plan(summary: Mapping[str, Any]) -> None:
+    """Counts per dataset and in total, then what is missing."""
+    console = Console()
+    table = Table(title="Plan", title_justify="left", show_footer=True)
+    table.add_column("Dataset", footer="total")
+    for key, title in _PLAN.items():
+        table.add_column(title, justify="right", footer=f"{summary['total'][key]:,}")
+    for name, row in summary["datasets"].items():
+        table.add_row(
+            name, *(f"{row[key]:,}" if row["status"] in {"ready", "incomplete"} or row[key] else "–" for key in _PLAN)
+        )
+    console.print(table)
+    for name, row in summary["datasets"].items():
+        if row["problem"]:
+            console.print(Text(row["problem"], style="yellow"))
+        elif row["missing"]:
+            console.print(
+                Text(f"{name}: {row['missing']:,} pictures named by the annotations are not on disk.", style="yellow")
+            )
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """One table row per mapping."""
+    table = Table()
+    for key in rows[0]:
+        table.add_column(key, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_text(value)) for value in row.values()))
+    Console().print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Two columns: field and value."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in facts.items():
+        if value not in (None, "", (), [], {}):
+            table.add_row(key, escape(_text(value)))
+    Console().print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "\n".join(f"{key}: {_text(each)}" for key, each in value.items() if each not in (None, {}, ()))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) if all(len(str(each)) < 40 for each in value) else "\n".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,149 @@
+"""The vocabulary in which a task asks for features.
+
+A task never touches a model. It describes what it needs as a mapping from a name of its choice to one of the
+requests below, and receives under the same name an :class:`Embeddings` whose rows are in the order of the request:
+
+========================  ==========================================  =========================
+request                   one row per                                 text or image path
+========================  ==========================================  =========================
+:class:`Images`           image                                       global (pooled) embedding
+:class:`Regions`          box                                         RoI of the dense map, or crop
+:class:`Texts`            text                                        ``kind``: short, long, box
+:class:`ClassPrompts`     class                                       prototype over templates
+========================  ==========================================  =========================
+
+Equal images, boxes and texts may be asked for any number of times, by any number of datasets: the plan
+(:mod:`fgbench.runner.plan`) encodes each once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+TextKind = Literal["short", "long", "box"]
+"""Which text path of the model is meant. Models with one path map all three to it and say so."""
+
+Float32: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """A picture that a dataset refers to: where it lies, not what is in it.
+
+    Attributes:
+        path: absolute path of the file.
+    """
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """The global embedding of each image.
+
+    Attributes:
+        images: one per row.
+        budget: number of patches that a variable-resolution model may use; None leaves the choice to the
+            model's own rule per image (the paper's "dynamic" budget). Fixed-resolution models ignore it.
+    """
+
+    images: Sequence[ImageRef]
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The embedding of each box.
+
+    Attributes:
+        images: the distinct images.
+        image_index: int64 [n]; row i lies in ``images[image_index[i]]``.
+        boxes: float64 [n, 4]; x, y, width, height in pixels of the original image.
+        budget: as in :class:`Images`.
+    """
+
+    images: Sequence[ImageRef]
+    image_index: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float64]
+    budget: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.boxes.shape != (len(self.image_index), 4):
+            raise ValueError(f"Expected `boxes` to be [{len(self.image_index)}, 4], but got {list(self.boxes.shape)}.")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The embedding of each text, exactly as written here (a protocol that lower-cases has done so already).
+
+    Attributes:
+        texts: one per row.
+        kind: text path.
+        mentions: how many texts an item-by-item script would encode, where the task has already merged equal
+            ones; only counted in the plan.
+    """
+
+    texts: Sequence[str]
+    kind: TextKind
+    mentions: int | None = None
+
+    def strings(self) -> Sequence[str]:
+        """Every string that has to be encoded, in row order."""
+        return self.texts
+
+
+@dataclass(frozen=True)
+class ClassPrompts:
+    """One prototype per class: fill each template, embed, L2-normalise, mean over templates, L2-normalise.
+
+    Source: the zero-shot classifier of CLIP (Radford et al. 2021, section 3.1.4), as in the FG-CLIP 2 scripts.
+
+    Attributes:
+        names: one per row.
+        templates: each with one ``{}``.
+        kind: text path.
+        lowercase: lower-case the filled template (Unicode ``str.lower``).
+    """
+
+    names: Sequence[str]
+    templates: Sequence[str]
+    kind: TextKind
+    lowercase: bool = False
+
+    def strings(self) -> Sequence[str]:
+        """The filled templates, class by class: entry ``c * len(templates) + t`` is class c in template t."""
+        filled = [template.replace("{}", name) for name in self.names for template in self.templates]
+        return [text.lower() for text in filled] if self.lowercase else filled
+
+
+Request: TypeAlias = Images | Regions | Texts | ClassPrompts
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """The answer to a request.
+
+    Attributes:
+        vectors: float32 [n, D], L2-normalised; rows that failed are zero.
+        failed: reason why a row has no embedding, by row number (``image_missing``, ``image_unreadable``, …).
+    """
+
+    vectors: Float32
+    failed: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> npt.NDArray[np.bool_]:
+        """Rows that have an embedding: bool [n]."""
+        keep = np.ones(len(self.vectors), dtype=bool)
+        keep[list(self.failed)] = False
+        return keep
+
+    def reasons(self) -> Counter[str]:
+        """How many rows failed for each reason."""
+        return Counter(self.failed.values())

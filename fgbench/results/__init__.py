@@ -1,0 +1,1 @@
+"""The result record: what was measured, on what, with what."""

@@ -1,0 +1,152 @@
+"""The result record ``fgbench.result/1``: one model on one dataset.
+
+Format and meaning of each field are documented in docs/records.md. Two runs of the same evaluation give the same record
+except for ``timings``, which holds everything that depends on when and in how many attempts it was computed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fgbench.adapter import AdapterInfo
+from fgbench.data.atomic import write_atomic
+from fgbench.data.digests import file_sha256
+from fgbench.errors import DataError
+from fgbench.runner.identity import Identity
+from fgbench.runner.run import Outcome, RunReport
+
+SCHEMA = "fgbench.result/1"
+
+Record = dict[str, Any]
+
+
+def build_record(
+    outcome: Outcome,
+    report: RunReport,
+    *,
+    model: Mapping[str, Any],
+    protocol: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+) -> Record:
+    """Put together what was measured, on what and with what.
+
+    Args:
+        outcome: an evaluated dataset.
+        report: of the run it belongs to.
+        model: as made by :func:`describe_model`.
+        protocol: protocol fields that the run decides (region mode, precision).
+        environment: as made by :func:`fgbench.results.environment.describe`.
+        arguments: ``passed`` and ``effective`` options of the run.
+    """
+    planned, scores = outcome.planned, outcome.scores
+    assert planned.loaded is not None
+    assert scores is not None
+    spec = planned.spec
+    values = {(score.subset, score.metric): score.value for score in scores.scores}
+    expected = sum(planned.loaded.size.values())
+    return {
+        "schema": SCHEMA,
+        "dataset": spec.id,
+        "task": spec.task,
+        "language": spec.language,
+        "protocol": {
+            "id": spec.protocol.id,
+            "text": asdict(spec.protocol.text),
+            "budget": spec.protocol.budget,
+            **protocol,
+            "details": dict(spec.protocol.details),
+        },
+        "model": dict(model),
+        "scores": [asdict(score) for score in scores.scores],
+        "main": [{"subset": s, "metric": m, "value": values.get((s, m))} for s, m in spec.main],
+        "counts": {
+            "expected": expected,
+            "evaluated": scores.evaluated,
+            "skipped": dict(sorted(scores.skipped.items())),
+            "published": sum(spec.published_items.values()) or None,
+            "ties": dict(scores.ties),
+            "texts": outcome.distinct_texts,
+            "texts_truncated": outcome.truncated,
+        },
+        "data": {
+            "annotations": {
+                _relative(path, planned.files.root): file_sha256(path) for path in sorted(planned.files.read)
+            },
+            "images": len(set(planned.images())),
+            "images_sha256": outcome.images_sha256,
+        },
+        "environment": dict(environment),
+        "arguments": dict(arguments),
+        "timings": {
+            "seconds": {**report.seconds, "score_this_dataset": outcome.seconds},
+            "counters": asdict(report.stats),
+        },
+    }
+
+
+def describe_model(info: AdapterInfo, identity: Identity, *, name: str) -> dict[str, Any]:
+    """The ``model`` field.
+
+    Args:
+        info: of the adapter.
+        identity: of the loaded weights.
+        name: of the model in results.
+    """
+    return {
+        "name": name,
+        "adapter": info.family,
+        "source": info.source,
+        "revision": info.revision,
+        "sha256": identity.weights_sha256,
+        "parameters": identity.parameters,
+        "dim": info.dim,
+        "licence": info.licence,
+        "languages": list(info.languages),
+        "preprocess": info.preprocess,
+        "dense": info.dense,
+        "dense_pooling": info.dense_pooling if info.dense else None,
+        "text_length": dict(info.text_length),
+        "text_path": dict(info.text_path),
+        "settings": dict(info.settings),
+        "files": dict(info.files),
+        "paper": list(info.paper) if info.paper else None,
+        "notes": list(info.notes),
+    }
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write a record as JSON (UTF-8, indented, keys in documented order).
+
+    Raises:
+        StoreError: it cannot be written; an older record at this place is untouched.
+    """
+    write_atomic(path, (json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_record(path: Path) -> Record:
+    """Read a record.
+
+    Raises:
+        DataError: not a record, or of a schema that this version does not know.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a readable result record ({error}).") from error
+    found = record.get("schema") if isinstance(record, dict) else None
+    if found != SCHEMA:
+        raise DataError(f"{path}: schema is {found!r}, this version reads {SCHEMA!r}.")
+    return dict(record)
+
+
+def _relative(path: Path, root: Path) -> str:
+    """Root-relative where possible; otherwise only the name, so that no record carries somebody's folders."""
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:
+        return path.name

@@ -1,0 +1,1 @@
+"""Plan, encode, store: from the requests of many datasets to embeddings, each distinct input encoded once."""

@@ -1,0 +1,112 @@
+"""Devices, precision, and what to do when memory runs out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from fgbench.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """Resolve ``auto`` (CUDA, then MPS, then CPU) or check a device name.
+
+    Raises:
+        UsageError: not a device, or not on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"Device {name!r} cannot be used here ({reason}). Try --device auto or --device cpu."
+        ) from error
+    return device
+
+
+@contextlib.contextmanager
+def computing(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Inference mode, with autocast for half precisions; TF32 is off, so that fp32 means fp32."""
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    try:
+        with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=precision != "fp32"):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+class BatchRunner:
+    """Runs a function on batches and halves the batch when memory runs out.
+
+    Attributes:
+        splits: how often a batch had to be halved.
+    """
+
+    def __init__(self) -> None:
+        self.splits = 0
+        self._limit: int | None = None
+
+    def __call__(self, function: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
+        """Apply ``function`` to ``items`` in as few pieces as fit; once a size has failed, it is not tried again.
+
+        Raises:
+            ModelError: a single item does not fit.
+        """
+        if self._limit and len(items) > self._limit:
+            return [
+                part
+                for start in range(0, len(items), self._limit)
+                for part in self(function, items[start : start + self._limit])
+            ]
+        try:
+            return [function(items)]
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            if len(items) == 1:
+                raise ModelError(
+                    f"Out of memory on a batch of one ({str(error).splitlines()[0]}). Use a device with more memory, "
+                    "--precision bf16, or a smaller model."
+                ) from error
+        # Outside the except block: the traceback would keep the failed batch's tensors alive.
+        self._release()
+        self.splits += 1
+        self._limit = (len(items) + 1) // 2
+        return self(function, items)
+
+    @staticmethod
+    def _release() -> None:
+        import gc
+
+        import torch
+
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text

@@ -1,0 +1,245 @@
+"""Running a model over chunks of work and storing what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from fgbench.adapter import Adapter, ImageFeatures, TextFeatures
+from fgbench.errors import ModelError
+from fgbench.requests import Float32
+from fgbench.runner.device import BatchRunner, Precision, computing
+from fgbench.runner.jobs import ImageJob, Pass, TextJob, pending
+from fgbench.runner.loading import Prepared, prepare_all
+from fgbench.runner.regions import pool
+from fgbench.runner.store import FeatureStore
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Advance = Callable[[int], None]
+
+
+@dataclass
+class EncodeStats:
+    """What encoding did; part of a record's timings.
+
+    Attributes:
+        image_passes: pictures and crops that went through the vision tower.
+        images_decoded: pictures decoded.
+        regions_pooled: boxes pooled from dense maps.
+        texts_encoded: texts that went through the text tower.
+        rows_reused: embeddings found in the store.
+        chunks_encoded: chunks with anything to encode.
+        memory_splits: batches that had to be halved.
+    """
+
+    image_passes: int = 0
+    images_decoded: int = 0
+    regions_pooled: int = 0
+    texts_encoded: int = 0
+    rows_reused: int = 0
+    chunks_encoded: int = 0
+    memory_splits: int = 0
+
+
+class _Trip(NamedTuple):
+    """One pass, ready for the model."""
+
+    job: ImageJob
+    trip: Pass
+    inputs: Mapping[str, Tensor]
+
+
+@dataclass
+class Encoder:
+    """Encodes with one model on one device.
+
+    Attributes:
+        adapter: the model.
+        device: where it runs.
+        precision: of activations; weights stay float32.
+        batch_size: pictures per forward pass (texts: ``TEXTS_PER_IMAGE`` times as many).
+        workers: loading processes.
+        store: receives the embeddings.
+        stats: counters.
+        broken: message by path of every picture that could not be decoded.
+    """
+
+    adapter: Adapter
+    device: torch.device
+    precision: Precision
+    batch_size: int
+    workers: int
+    store: FeatureStore
+    stats: EncodeStats = field(default_factory=EncodeStats)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    TEXTS_PER_IMAGE = 8
+
+    def encode_images(self, chunks: Sequence[Sequence[ImageJob]], advance: Advance = lambda _: None) -> None:
+        """Encode what the store lacks of each chunk; a finished chunk is on disk before the next one is.
+
+        Args:
+            chunks: work, as cut by the job builder.
+            advance: called with a number of finished jobs.
+
+        Raises:
+            ModelError: NaN or infinity from the model, or wrong shapes.
+            StoreError: a chunk cannot be written.
+        """
+        work = []
+        for chunk in chunks:
+            keys = [key for job in chunk for key in job.row_keys()]
+            have = self.store.has(keys)
+            self.stats.rows_reused += int(have.sum())
+            jobs = pending(chunk, (key for key, stored in zip(keys, have, strict=True) if not stored))
+            advance(len(chunk) - len(jobs))
+            if jobs:
+                work.append(jobs)
+        prepared = prepare_all(
+            [job for jobs in work for job in jobs],
+            self.adapter.preprocessor,
+            workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        runner = BatchRunner()
+        for jobs in work:
+            self._image_chunk([next(prepared) for _ in jobs], runner, advance)
+        self.stats.memory_splits += runner.splits
+
+    def encode_texts(self, chunks: Sequence[Sequence[TextJob]], advance: Advance = lambda _: None) -> None:
+        """Encode the texts that the store lacks; as :meth:`encode_images`."""
+        runner = BatchRunner()
+        for chunk in chunks:
+            have = self.store.has([job.key for job in chunk])
+            self.stats.rows_reused += int(have.sum())
+            jobs = [job for job, stored in zip(chunk, have, strict=True) if not stored]
+            if jobs:
+                self._text_chunk(jobs, runner)
+            advance(len(chunk))
+        self.stats.memory_splits += runner.splits
+
+    def _text_chunk(self, jobs: Sequence[TextJob], runner: BatchRunner) -> None:
+        size = self.batch_size * self.TEXTS_PER_IMAGE
+        vectors: list[Tensor] = []
+        truncated: list[bool] = []
+        with computing(self.device, self.precision):
+            for start in range(0, len(jobs), size):
+                for features in runner(self._text_batch, jobs[start : start + size]):
+                    vectors.append(features.vectors)
+                    truncated.extend(features.truncated)
+        self.stats.texts_encoded += len(jobs)
+        self.stats.chunks_encoded += 1
+        rows = self._collect(vectors, lambda row: repr(jobs[row].text))
+        self.store.write([job.key for job in jobs], rows, np.array(truncated, dtype=np.uint8))
+
+    def _image_chunk(self, chunk: list[Prepared], runner: BatchRunner, advance: Advance) -> None:
+        groups: dict[tuple[str, bool], list[_Trip]] = {}
+        keys: list[bytes] = []
+        origins: list[str] = []
+        vectors: list[Tensor] = []
+
+        def flush(trips: list[_Trip], dense: bool) -> None:
+            for rows in runner(lambda part: self._image_batch(part, dense), trips):
+                vectors.extend(rows)
+            for each in trips:
+                keys.extend(each.trip.row_keys())
+                origins.extend([each.job.path] * len(each.trip.row_keys()))
+            trips.clear()
+
+        with computing(self.device, self.precision):
+            for item in chunk:
+                if item.inputs is None:
+                    self.broken[item.job.path] = item.problem
+                    continue
+                self.stats.images_decoded += 1
+                for trip, inputs in zip(item.job.passes, item.inputs, strict=True):
+                    group = groups.setdefault((trip.view, bool(trip.regions)), [])
+                    group.append(_Trip(item.job, trip, inputs))
+                    if len(group) == self.batch_size:
+                        flush(group, bool(trip.regions))
+            for (_, dense), group in groups.items():
+                if group:
+                    flush(group, dense)
+        if keys:
+            self.stats.chunks_encoded += 1
+            self.store.write(keys, self._collect(vectors, lambda row: origins[row]))
+        advance(len(chunk))
+
+    def _image_batch(self, trips: Sequence[_Trip], dense: bool) -> list[Tensor]:
+        """Rows of all trips, in the order of their keys, as tensors [rows of the trip, D] on the device."""
+        import torch
+
+        batch = collate([each.inputs for each in trips], self.device)
+        features = self.adapter.encode_images(batch, dense=dense)
+        self._check(features, len(trips), dense)
+        # One transfer for the whole batch instead of one per picture.
+        grids = features.grid.tolist() if dense and features.grid is not None else []
+        rows = []
+        for number, each in enumerate(trips):
+            parts = [features.pooled[number][None].float()] if each.trip.pooled else []
+            if each.trip.regions and features.tokens is not None:
+                tokens = features.tokens[number].float()
+                if self.adapter.info.dense_pooling == "token-normalised":
+                    tokens = torch.nn.functional.normalize(tokens, dim=-1)
+                boxes = np.array(list(each.trip.regions.values()), dtype=np.float64)
+                with torch.autocast(self.device.type, enabled=False):
+                    parts.append(pool(tokens, tuple(grids[number]), each.job.size, boxes))
+                self.stats.regions_pooled += len(boxes)
+            rows.append(torch.cat(parts))
+        self.stats.image_passes += len(trips)
+        return rows
+
+    def _text_batch(self, jobs: Sequence[TextJob]) -> TextFeatures:
+        vectors, truncated = self.adapter.encode_texts([job.text for job in jobs], jobs[0].kind)
+        if tuple(vectors.shape) != (len(jobs), self.adapter.info.dim) or len(truncated) != len(jobs):
+            raise ModelError(
+                f"{self.adapter.info.name}: encode_texts returned {list(vectors.shape)} and {len(truncated)} flags for "
+                f"{len(jobs)} texts; expected [{len(jobs)}, {self.adapter.info.dim}] and {len(jobs)} flags."
+            )
+        return TextFeatures(vectors.float(), truncated)
+
+    def _check(self, features: ImageFeatures, count: int, dense: bool) -> None:
+        name, dim = self.adapter.info.name, self.adapter.info.dim
+        if tuple(features.pooled.shape) != (count, dim):
+            raise ModelError(f"{name}: pooled features are {list(features.pooled.shape)}, expected [{count}, {dim}].")
+        if dense and (features.tokens is None or features.grid is None):
+            raise ModelError(f"{name} declares dense features ({self.adapter.info.dense}) but returned none.")
+        if dense and features.tokens is not None and features.tokens.shape[::2] != (count, dim):
+            raise ModelError(f"{name}: dense features are {list(features.tokens.shape)}, expected [{count}, N, {dim}].")
+
+    def _collect(
+        self, vectors: list[Tensor], origin: Callable[[int], str]
+    ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+        """Rows to the CPU in one transfer; refuses NaN and infinity."""
+        import torch
+
+        rows: Float32 = torch.cat(vectors).cpu().numpy()
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if len(bad):
+            hint = " Half precision overflows in some models: try --precision fp32." if self.precision != "fp32" else ""
+            raise ModelError(
+                f"{self.adapter.info.name} returned NaN or infinity for {len(bad)} of {len(rows)} inputs, the first is "
+                f"{origin(int(bad[0]))}. The weights may be damaged.{hint}"
+            )
+        return rows
+
+
+def collate(inputs: Sequence[Mapping[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+    """Stack the tensors of a batch and move them; shorter ones are padded with zeros along the first dimension."""
+    import torch
+
+    batch = {}
+    for name in inputs[0]:
+        tensors = [each[name] for each in inputs]
+        if len({tensor.shape for tensor in tensors}) == 1:
+            stacked = torch.stack(tensors)
+        else:
+            stacked = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+        batch[name] = stacked.to(device, non_blocking=True)
+    return batch

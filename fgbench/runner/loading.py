@@ -1,0 +1,92 @@
+"""Pictures from disk to tensors, in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fgbench.adapter import Preprocessor
+from fgbench.data.images import Probe, decode, probe
+from fgbench.errors import DataError
+from fgbench.runner.jobs import ImageJob
+from fgbench.runner.regions import cut
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Prepared(NamedTuple):
+    """A job on its way to the model.
+
+    Attributes:
+        job: the job.
+        inputs: tensors of each pass, or None if the picture could not be decoded.
+        problem: why not.
+    """
+
+    job: ImageJob
+    inputs: list[Mapping[str, Tensor]] | None
+    problem: str = ""
+
+
+def probe_all(paths: Sequence[str], *, threads: int = 8) -> Iterator[tuple[str, Probe | DataError]]:
+    """Probe many pictures, in order. Reading and hashing release the interpreter lock, so threads help."""
+
+    def attempt(path: str) -> tuple[str, Probe | DataError]:
+        try:
+            return path, probe(path)
+        except DataError as error:
+            return path, error
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(attempt, paths, chunksize=16)
+
+
+def prepare_all(
+    jobs: Sequence[ImageJob], preprocessor: Preprocessor, *, workers: int, pin_memory: bool
+) -> Iterator[Prepared]:
+    """Decode and preprocess jobs, in order, ahead of the consumer.
+
+    Args:
+        jobs: what to load.
+        preprocessor: of the model; sent to the workers.
+        workers: processes; 0 loads in this one.
+        pin_memory: copy tensors to page-locked memory, for faster transfer to a CUDA device.
+    """
+    from torch.utils.data import DataLoader
+
+    loader: DataLoader[Any] = DataLoader(
+        _Jobs(jobs, preprocessor),  # type: ignore[arg-type]
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        pin_memory=pin_memory,
+    )
+    for job, (inputs, problem) in zip(jobs, loader, strict=True):
+        yield Prepared(job, inputs, problem)
+
+
+class _Jobs:
+    """A map-style dataset: what a worker process does with one job."""
+
+    def __init__(self, jobs: Sequence[ImageJob], preprocessor: Preprocessor) -> None:
+        self._jobs = jobs
+        self._preprocessor = preprocessor
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __getitem__(self, index: int) -> tuple[list[dict[str, Tensor]] | None, str]:
+        if index >= len(self):
+            raise IndexError(index)
+        job = self._jobs[index]
+        try:
+            image = decode(job.path)
+        except DataError as error:
+            return None, str(error)
+        inputs = []
+        for each in job.passes:
+            picture = image if each.crop is None else cut(image, each.crop)
+            inputs.append(dict(self._preprocessor(picture, each.view)))
+        return inputs, ""

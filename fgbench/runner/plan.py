@@ -1,0 +1,169 @@
+"""The plan: what the selected datasets ask for, and how little of it has to be encoded.
+
+A plan is made from annotation files and directory entries; no picture is opened and no model is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fgbench.data.files import DatasetFiles
+from fgbench.errors import CapabilityError, DataError, DataMissingError
+from fgbench.requests import ClassPrompts, ImageRef, Images, Regions, Request, Texts
+from fgbench.spec import DatasetSpec, Loaded, Task
+
+Status = Literal["ready", "incomplete", "missing", "broken"]
+
+
+@dataclass(frozen=True)
+class PlannedDataset:
+    """One selected dataset.
+
+    Attributes:
+        spec, task: what it is and who evaluates it.
+        files: where its files were found.
+        loaded: its items, or None if the annotation files are missing or broken.
+        requests: what has to be encoded, by the task's names.
+        missing: pictures that the annotations name but the disk lacks.
+        problem: why it cannot be evaluated as it stands.
+    """
+
+    spec: DatasetSpec
+    task: Task
+    files: DatasetFiles
+    loaded: Loaded | None = None
+    requests: Mapping[str, Request] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+    problem: Exception | None = None
+
+    @property
+    def status(self) -> Status:
+        """Ready to be evaluated?"""
+        if isinstance(self.problem, DataError):
+            return "broken"
+        if self.loaded is None:
+            return "missing"
+        return "incomplete" if self.missing else "ready"
+
+    def images(self) -> Iterator[ImageRef]:
+        """Every image asked for, by request; one image may come several times."""
+        for request in self.requests.values():
+            if isinstance(request, (Images, Regions)):
+                yield from request.images
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Every (kind, text) asked for; may repeat."""
+        for request in self.requests.values():
+            if isinstance(request, (Texts, ClassPrompts)):
+                for text in request.strings():
+                    yield request.kind, text
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All selected datasets, in order."""
+
+    datasets: tuple[PlannedDataset, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Counts per dataset and in total (see :func:`counts`), plus status and problem of each dataset."""
+        rows = {}
+        for planned in self.datasets:
+            rows[planned.spec.id] = {
+                **counts([planned]),
+                "status": planned.status,
+                "problem": str(planned.problem) if planned.problem else None,
+            }
+        return {"total": counts(self.datasets), "datasets": rows}
+
+
+def counts(datasets: Iterable[PlannedDataset]) -> dict[str, int]:
+    """Count what a set of datasets asks for.
+
+    Returns:
+        ``items``: things to be judged (boxes, images with their captions, …); ``images``: image passes that an
+        item-by-item script would make; ``distinct_images``: different picture files; ``regions``: boxes asked for;
+        ``texts`` and ``distinct_texts``: texts asked for, and different (kind, text) pairs; ``missing``: pictures and
+        annotation files that are not on disk.
+    """
+    planned = list(datasets)
+    images = regions = texts = 0
+    distinct_images: set[ImageRef] = set()
+    distinct_texts: set[tuple[str, str]] = set()
+    for dataset in planned:
+        distinct_images.update(dataset.images())
+        for request in dataset.requests.values():
+            if isinstance(request, Regions):
+                regions += len(request.boxes)
+                images += len(request.boxes)
+            elif isinstance(request, Images):
+                images += len(request.images)
+            elif isinstance(request, Texts):
+                texts += request.mentions or len(request.texts)
+            else:
+                texts += len(request.names) * len(request.templates)
+        distinct_texts.update(dataset.texts())
+    missing = frozenset[str]().union(*(dataset.missing for dataset in planned))
+    return {
+        "items": sum(sum(dataset.loaded.size.values()) for dataset in planned if dataset.loaded),
+        "images": images,
+        "distinct_images": len(distinct_images),
+        "regions": regions,
+        "texts": texts,
+        "distinct_texts": len(distinct_texts),
+        "missing": len(missing) + sum(isinstance(dataset.problem, DataMissingError) for dataset in planned),
+    }
+
+
+def make_plan(
+    selection: Iterable[tuple[Task, DatasetSpec]],
+    root: Path,
+    *,
+    overrides: Mapping[str, Mapping[str, Path]] | None = None,
+    limit: int | None = None,
+) -> Plan:
+    """Read the annotations of the selected datasets.
+
+    Args:
+        selection: tasks with one of their datasets each.
+        root: the data root.
+        overrides: paths by dataset id and role.
+        limit: keep the first so many items of each subset.
+    """
+    overrides = overrides or {}
+    folders = _Folders()
+    planned = []
+    for task, spec in selection:
+        files = DatasetFiles(spec, root, overrides.get(spec.id, {}))
+        try:
+            loaded = task.load(spec, files, limit)
+            requests = task.requests(spec, loaded)
+        except (DataMissingError, DataError, CapabilityError) as problem:
+            planned.append(PlannedDataset(spec, task, files, problem=problem))
+            continue
+        dataset = PlannedDataset(spec, task, files, loaded, requests)
+        missing = frozenset(ref.path for ref in set(dataset.images()) if not folders.has(ref.path))
+        planned.append(PlannedDataset(spec, task, files, loaded, requests, missing))
+    return Plan(tuple(planned))
+
+
+class _Folders:
+    """Answers "is this file there?" with one directory listing per folder: a stat call per picture takes minutes on
+    network disks.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, frozenset[str]] = {}
+
+    def has(self, path: str) -> bool:
+        folder, name = os.path.split(path)
+        if folder not in self._names:
+            try:
+                self._names[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names only, no Path per file
+            except OSError:
+                self._names[folder] = frozenset()
+        return name in self._names[folder]

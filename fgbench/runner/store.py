@@ -1,0 +1,164 @@
+"""Embeddings on disk: one row per input, in chunk files that are complete or absent.
+
+A row is found by its key, a hash of everything its vector depends on apart from the model (:func:`row_key`); the folder
+stands for the model (its fingerprint). So a killed run resumes, and a run with other datasets reuses what is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from fgbench.data.atomic import write_atomic
+from fgbench.errors import StoreError
+from fgbench.requests import Float32
+
+VERSION = "1"
+"""Part of every key: a change of the meaning of rows must not find old ones."""
+
+_KEY = np.dtype("S16")
+
+
+def row_key(*parts: str | bytes) -> bytes:
+    """16 bytes that identify an input: the BLAKE2b hash of its parts and their lengths."""
+    hasher = hashlib.blake2b(VERSION.encode(), digest_size=16)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        hasher.update(struct.pack("<q", len(data)))
+        hasher.update(data)
+    return hasher.digest()
+
+
+class FeatureStore:
+    """The embeddings of one model.
+
+    Chunk file: safetensors with ``key`` uint8 [n, 16], ``vector`` float32 [n, D] (not normalised), ``flag`` uint8 [n]
+    (1 = the text was truncated) and a CRC-32 over all three in the metadata. A file that fails its check is removed
+    and its rows are encoded again.
+
+    Attributes:
+        folder: where the chunk files lie.
+        damaged: names of files that were removed because they failed their check.
+    """
+
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        """
+        Args:
+            folder: of one model; created when the first chunk is written.
+            fresh: remove what is there.
+        """
+        self.folder = folder
+        self.damaged: list[str] = []
+        self._keys: list[npt.NDArray[np.bytes_]] = []
+        self._files: list[Path] = []
+        self._index: tuple[npt.NDArray[np.bytes_], npt.NDArray[np.int64]] | None = None
+        for path in sorted(folder.glob("*.safetensors")):
+            if fresh:
+                path.unlink()
+                continue
+            try:
+                keys = _read(path)[0]
+            except (OSError, ValueError, KeyError, safetensors.SafetensorError):
+                self.damaged.append(path.name)
+                path.unlink(missing_ok=True)
+                continue
+            self._add(path, keys)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._keys))
+
+    def has(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+        """Which rows are stored: bool [n]."""
+        return self._locate(keys) >= 0
+
+    def write(self, keys: Sequence[bytes], vectors: Float32, flags: npt.NDArray[np.uint8] | None = None) -> None:
+        """Store a chunk. The file's name follows from its keys, so the same chunk written twice is one file.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        packed = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), 16)
+        flags = np.zeros(len(keys), dtype=np.uint8) if flags is None else flags
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "key": packed,
+            "vector": np.ascontiguousarray(vectors, dtype=np.float32),
+            "flag": flags,
+        }
+        metadata = {"crc": str(_crc(arrays)), "version": VERSION}
+        path = self.folder / f"{hashlib.blake2b(packed.tobytes(), digest_size=12).hexdigest()}.safetensors"
+        write_atomic(path, save_arrays(arrays, metadata=metadata))
+        self._add(path, packed.reshape(-1).view(_KEY))
+
+    def read(self, keys: Sequence[bytes]) -> tuple[Float32, npt.NDArray[np.uint8]]:
+        """Vectors float32 [n, D] and flags uint8 [n], in the order of ``keys``.
+
+        Raises:
+            StoreError: a row is not stored, or its file has been damaged meanwhile.
+        """
+        place = self._locate(keys)
+        if (place < 0).any():
+            raise StoreError(f"{self.folder}: {(place < 0).sum()} of {len(keys)} rows are not stored.")
+        starts = np.cumsum([0, *map(len, self._keys)])
+        file_of = np.searchsorted(starts, place, side="right") - 1
+        vectors: Float32 | None = None
+        flags = np.zeros(len(keys), dtype=np.uint8)
+        for number in np.unique(file_of):
+            path = self._files[number]
+            try:
+                _, stored, stored_flags = _read(path)
+            except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+                raise StoreError(
+                    f"{path}: damaged or gone since the run began ({error}). Run the same command again: "
+                    "its rows will be encoded anew."
+                ) from error
+            rows = np.flatnonzero(file_of == number)
+            if vectors is None:
+                vectors = np.empty((len(keys), stored.shape[1]), dtype=np.float32)
+            vectors[rows] = stored[place[rows] - starts[number]]
+            flags[rows] = stored_flags[place[rows] - starts[number]]
+        return (np.zeros((0, 0), dtype=np.float32) if vectors is None else vectors), flags
+
+    def _add(self, path: Path, keys: npt.NDArray[np.bytes_]) -> None:
+        self._files.append(path)
+        self._keys.append(keys)
+        self._index = None
+
+    def _locate(self, keys: Iterable[bytes]) -> npt.NDArray[np.int64]:
+        """Row number in the concatenation of all files, or -1."""
+        wanted = np.array(list(keys), dtype=_KEY)
+        if self._index is None:
+            everything = np.concatenate(self._keys) if self._keys else np.zeros(0, dtype=_KEY)
+            order = np.argsort(everything, kind="stable")
+            self._index = everything[order], order
+        known, order = self._index
+        if not len(known):
+            return np.full(len(wanted), -1, dtype=np.int64)
+        slot = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        return np.where(known[slot] == wanted, order[slot], -1)
+
+
+def _read(path: Path) -> tuple[npt.NDArray[np.bytes_], Float32, npt.NDArray[np.uint8]]:
+    data = path.read_bytes()
+    arrays = load_arrays(data)
+    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    if str(_crc(arrays)) != header.get("__metadata__", {}).get("crc"):
+        raise ValueError("checksum differs")
+    return arrays["key"].reshape(-1).view(_KEY), arrays["vector"], arrays["flag"]
+
+
+def _crc(arrays: dict[str, npt.NDArray[Any]]) -> int:
+    crc = 0
+    for name in ("key", "vector", "flag"):
+        crc = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), crc)
+    return crc

@@ -1,0 +1,78 @@
+"""Tasks and datasets by name: the built-in ones, found by walking ``fgbench.tasks``, and those of other packages."""
+
+from __future__ import annotations
+
+import pkgutil
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+
+from fgbench.errors import UsageError
+from fgbench.registry import Registry, resolve
+from fgbench.spec import DatasetSpec, Task
+
+
+@lru_cache
+def tasks() -> Registry[Task]:
+    """All tasks. Other packages add theirs through the entry-point group ``fgbench.tasks`` (value: a task object)."""
+    registry: Registry[Task] = Registry("task", entry_point_group="fgbench.tasks")
+    package = resolve("fgbench.tasks")
+    found = [
+        getattr(resolve(f"fgbench.tasks.{module.name}"), "TASK", None)
+        for module in pkgutil.iter_modules(package.__path__)
+    ]
+    for task in sorted((task for task in found if task is not None), key=lambda task: task.position):
+        registry.add(task.id, task, origin=type(task).__module__)
+    return registry
+
+
+@lru_cache
+def datasets() -> Registry[tuple[Task, DatasetSpec]]:
+    """All datasets with the task that evaluates each, in task order."""
+    registry: Registry[tuple[Task, DatasetSpec]] = Registry("dataset")
+    for name in tasks():
+        try:
+            task = tasks().get(name)
+        except UsageError as error:
+            warnings.warn(f"Left out: {error}", stacklevel=2)
+            continue
+        for spec in task.datasets:
+            registry.add(spec.id, (task, spec), origin=f"task {name}")
+    return registry
+
+
+def select(task: str | Sequence[str] | None, dataset: str | Sequence[str] | None) -> list[tuple[Task, DatasetSpec]]:
+    """The datasets that a user asked for, in registry order, each once.
+
+    Args:
+        task: task ids, as a sequence or separated by commas; ``all`` or None for every one.
+        dataset: dataset ids, likewise; narrows the choice.
+
+    Raises:
+        UsageError: unknown id, or a dataset that belongs to none of the tasks.
+    """
+    task_ids, dataset_ids = _names(task), _names(dataset)
+    for name in task_ids or ():
+        tasks().get(name)
+    chosen = []
+    for name in datasets():
+        owner, spec = datasets().get(name)
+        if (task_ids is None or owner.id in task_ids) and (dataset_ids is None or spec.id in dataset_ids):
+            chosen.append((owner, spec))
+    for name in dataset_ids or ():
+        owner, spec = datasets().get(name)
+        if task_ids is not None and owner.id not in task_ids:
+            raise UsageError(
+                f"Dataset {name!r} belongs to task {owner.id!r}, which is not among {', '.join(task_ids)}."
+            )
+    return chosen
+
+
+def _names(value: str | Sequence[str] | None) -> list[str] | None:
+    if value is None:
+        return None
+    names = value.split(",") if isinstance(value, str) else list(value)
+    names = [name.strip() for name in names if name.strip()]
+    if not names:
+        raise UsageError("An empty list of tasks or datasets was given; type 'all' or at least one id.")
+    return None if "all" in names else names

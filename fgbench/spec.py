@@ -1,0 +1,187 @@
+"""Datasets and tasks as data.
+
+A :class:`DatasetSpec` is the one place that says everything about a dataset; a :class:`Task` is the code shared by the
+datasets of one kind: read annotations, say what is needed, turn features into metrics.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy.typing as npt
+
+from fgbench.requests import Embeddings, Request, TextKind
+
+if TYPE_CHECKING:
+    from fgbench.data.files import DatasetFiles
+
+
+class MetricKey(NamedTuple):
+    """Names one number of a dataset. ``subset`` is ``*`` where a dataset has only one."""
+
+    subset: str
+    metric: str
+
+
+class PublishedCell(NamedTuple):
+    """Where the paper prints a number: table of the ICML text, dataset label, metric, as in ``leaderboards/paper``."""
+
+    table: str
+    dataset: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class TextProtocol:
+    """How the texts of a dataset are prepared.
+
+    Attributes:
+        kind: text path asked for.
+        lowercase: Python's Unicode ``lower()`` on the complete string, templates filled first.
+        templates: name of a template list in ``tasks/data`` (``templates_80``), or None for the bare text.
+    """
+
+    kind: TextKind
+    lowercase: bool
+    templates: str | None = None
+
+    def prepare(self, text: str) -> str:
+        """Apply the casing rule to one text."""
+        return text.lower() if self.lowercase else text
+
+
+@dataclass(frozen=True)
+class EvaluationProtocol:
+    """What has to be equal for two numbers to be comparable.
+
+    Attributes:
+        id: name used in results, e.g. ``paper``.
+        text: text preparation.
+        budget: patch budget for variable-resolution models; None = the model's dynamic rule per image.
+        details: further rules in words, shown by ``fgbench show`` and stored in results.
+    """
+
+    id: str
+    text: TextProtocol
+    budget: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Everything about one dataset.
+
+    Attributes:
+        id: unique name on the command line.
+        task: id of the task that evaluates it.
+        title: as printed in tables.
+        language: BCP 47 tag of its texts.
+        homepage, licence, citation: for people.
+        files: places to look for each role (``annotations``, ``images``, …), relative to the data root, best first.
+        how_to_get: one or two sentences for somebody who lacks the files.
+        published_items: items the published dataset has, by subset; results on fewer are marked incomplete.
+        protocol: how it is evaluated.
+        main: the number that stands for the dataset.
+        metrics: names of the metrics, in table order.
+        published: where the paper prints which number.
+        notes: traps worth knowing (docs/protocols.md has the whole list).
+    """
+
+    id: str
+    task: str
+    title: str
+    language: str
+    homepage: str
+    licence: str
+    citation: str
+    files: Mapping[str, tuple[str, ...]]
+    how_to_get: str
+    published_items: Mapping[str, int]
+    protocol: EvaluationProtocol
+    main: tuple[MetricKey, ...]
+    metrics: tuple[str, ...]
+    published: Mapping[MetricKey, PublishedCell] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a task read from the annotation files of a dataset; no pixels.
+
+    Attributes:
+        items: the task's own records.
+        size: number of items, by subset; rejected ones included.
+        rejected: items that cannot be evaluated whatever the model, by reason (``unknown_category``, …).
+    """
+
+    items: Any
+    size: Mapping[str, int]
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number: a fraction in [0, 1] over ``n`` queries."""
+
+    subset: str
+    metric: str
+    value: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Result of a task on one dataset.
+
+    Attributes:
+        scores: the numbers, in table order.
+        evaluated: items that were evaluated.
+        skipped: items that were not, by reason; together with ``evaluated`` they make up the size of the dataset.
+        outcomes: one array per query set, for pairwise comparison of models (ids and ranks).
+        ties: queries whose result was decided by the tie rule, by score.
+    """
+
+    scores: Sequence[Score]
+    evaluated: int
+    skipped: Counter[str]
+    outcomes: Mapping[str, npt.NDArray[Any]]
+    ties: Mapping[str, int] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Task(Protocol):
+    """The code shared by datasets of one kind.
+
+    Attributes:
+        id: name on the command line.
+        title: as printed in tables.
+        position: place in tables; the built-in tasks follow the paper and leave gaps for others.
+        datasets: what it evaluates, in table order.
+    """
+
+    id: str
+    title: str
+    position: int
+    datasets: tuple[DatasetSpec, ...]
+
+    def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
+        """Read annotation files.
+
+        Args:
+            spec: one of ``datasets``.
+            files: finds and reads the files of the dataset.
+            limit: keep the first so many items of each subset.
+
+        Raises:
+            DataMissingError: a file is not there.
+            DataError: a file cannot be understood.
+        """
+
+    def requests(self, spec: DatasetSpec, loaded: Loaded) -> Mapping[str, Request]:
+        """What has to be encoded."""
+
+    def score(self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Embeddings]) -> Scores:
+        """Metrics from features: pure, no model, no files."""

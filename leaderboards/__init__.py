@@ -1,0 +1,1 @@
+"""Published numbers as data (``paper/``); installed as ``fgbench.leaderboards``."""
