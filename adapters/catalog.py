@@ -58,7 +58,6 @@ UNTRAINED = Family(
             target="fgclip2",
             licence="none needed (no trained weights)",
             languages=("en", "zh"),
-            note="random weights: every number is chance level",
         ),
     ),
 )

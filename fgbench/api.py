@@ -164,7 +164,8 @@ def evaluate(
 
     effective = {
         **passed, "device": torch_device.type, "region_mode": mode, "batch_size": batch_size, "workers": workers,
-        "task": sorted({each.task.id for each in selected.datasets}), "dataset": [each.spec.id for each in selected.datasets],
+        "task": sorted({each.task.id for each in selected.datasets}),
+        "dataset": [each.spec.id for each in selected.datasets],
     }  # fmt: skip
     name = _result_name(adapter, mode, precision)
     target = results_folder.model_folder(root, name, identity.weights_sha256)

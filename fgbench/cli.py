@@ -156,7 +156,7 @@ def list_(what: Annotated[_Listed, typer.Argument(help="What to list.")], json_:
     if json_:
         _print_json(rows)
     else:
-        screen.print_rows(rows)
+        screen.print_rows(rows, leave_out=("family", "source", "licence", "aliases"))
 
 
 @app.command()

@@ -87,8 +87,8 @@ class Registry(Generic[T]):
             return cast(T, points[0].load())
         except Exception as error:
             raise UsageError(
-                f"{self.kind.capitalize()} {name!r} comes from the package {owners[0].split('/')[0]!r}, which cannot be "
-                f"loaded: {type(error).__name__}: {error}. Update or uninstall that package."
+                f"{self.kind.capitalize()} {name!r} comes from the package {owners[0].split('/')[0]!r}, which cannot "
+                f"be loaded: {type(error).__name__}: {error}. Update or uninstall that package."
             ) from error
 
     def origin(self, name: str) -> str:

@@ -37,10 +37,17 @@ class ImageRef:
     """A picture that a dataset refers to: where it lies, not what is in it.
 
     Attributes:
-        path: absolute path of the file.
+        path: the file, or the archive that holds it.
+        member: name inside the archive, if it is in one.
+        span: (offset, size) of the member's bytes in the archive, where they can be read directly (tar).
     """
 
     path: str
+    member: str = ""
+    span: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path}!{self.member}" if self.member else self.path
 
 
 @dataclass(frozen=True)

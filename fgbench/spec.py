@@ -71,6 +71,27 @@ class EvaluationProtocol:
 
 
 @dataclass(frozen=True)
+class HubSource:
+    """Files of a dataset on the Hugging Face hub.
+
+    Attributes:
+        repo: id of the dataset repository.
+        files: patterns of the files needed (``*`` and ``?`` as in the shell).
+        folder: where they go, relative to the data root.
+        unpack: patterns of archives that have to be unpacked there (others are read in place).
+        sha256: known digests by file name.
+        gated: the owner asks for a form to be filled in first.
+    """
+
+    repo: str
+    files: tuple[str, ...]
+    folder: str
+    unpack: tuple[str, ...] = ()
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    gated: bool = False
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """Everything about one dataset.
 
@@ -81,7 +102,8 @@ class DatasetSpec:
         language: BCP 47 tag of its texts.
         homepage, licence, citation: for people.
         files: places to look for each role (``annotations``, ``images``, …), relative to the data root, best first.
-        how_to_get: one or two sentences for somebody who lacks the files.
+        how_to_get: one or two sentences for somebody who lacks the files; what the hub does not have, and where.
+        hub: what ``fgbench data get`` can download.
         published_items: items the published dataset has, by subset; results on fewer are marked incomplete.
         protocol: how it is evaluated.
         main: the number that stands for the dataset.
@@ -104,6 +126,7 @@ class DatasetSpec:
     main: tuple[MetricKey, ...]
     metrics: tuple[str, ...]
     published: Mapping[MetricKey, PublishedCell] = field(default_factory=dict)
+    hub: tuple[HubSource, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from fgbench.data.archives import is_archive, members
 from fgbench.errors import DataError, DataMissingError, UsageError
 from fgbench.requests import ImageRef
 from fgbench.spec import DatasetSpec
@@ -25,12 +27,14 @@ class DatasetFiles:
         root: the data root.
         overrides: a path for a role, instead of the places the specification names.
         read: annotation files handed out so far; they are hashed into the result.
+        folders: directory listings, shared by the datasets of a plan.
     """
 
     spec: DatasetSpec
     root: Path
     overrides: Mapping[str, Path] = field(default_factory=dict)
     read: list[Path] = field(default_factory=list)
+    folders: Folders = field(default_factory=lambda: Folders())
 
     def __post_init__(self) -> None:
         for role in self.overrides:
@@ -51,54 +55,131 @@ class DatasetFiles:
         return path
 
     def image_root(self, role: str = "images") -> ImageRoot:
-        """The folder that image names of the annotations are relative to.
+        """Where the image names of the annotations are looked up.
 
-        Raises:
-            DataMissingError: it is in none of the places.
+        If none of the places exists the first is taken: its pictures are then reported as missing, with their number.
         """
-        return ImageRoot(self._find(role), self.spec.id)
+        places = self.places(role)
+        found = next((place for place in places if place.exists()), places[0])
+        return ImageRoot(found, self.spec.id, self.folders)
+
+    def places(self, role: str) -> list[Path]:
+        """Where a role is looked for, best first."""
+        if role in self.overrides:
+            return [self.overrides[role]]
+        return [self.root / place for place in self.spec.files[role]]
 
     def _find(self, role: str) -> Path:
-        if role in self.overrides:
-            candidates = [self.overrides[role]]
-        else:
-            candidates = [self.root / place for place in self.spec.files[role]]
-        for candidate in candidates:
-            if candidate.exists():
-                return candidate
-        looked = "\n  ".join(str(candidate) for candidate in candidates)
+        places = self.places(role)
+        for place in places:
+            if place.exists():
+                return place
+        looked = "\n  ".join(map(str, places))
         raise DataMissingError(f"{self.spec.id}: no {role} found. Looked for:\n  {looked}\n{self.spec.how_to_get}")
 
 
-@dataclass(frozen=True)
-class ImageRoot:
-    """A folder of pictures; joins names from annotation files safely.
-
-    Attributes:
-        folder: the folder.
-        dataset: whose names are joined; for messages.
+class Folders:
+    """Answers "is this file there?" with one directory listing per folder: a stat call per picture takes minutes on
+    network disks.
     """
 
-    folder: Path
-    dataset: str
+    def __init__(self) -> None:
+        self._names: dict[str, frozenset[str]] = {}
 
-    def image(self, name: str, where: str) -> ImageRef:
-        """The picture called ``name`` (posix, relative).
+    def names(self, folder: str) -> frozenset[str]:
+        """Names in a folder; none if it does not exist."""
+        if folder not in self._names:
+            try:
+                self._names[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names only, no Path per file
+            except OSError:
+                self._names[folder] = frozenset()
+        return self._names[folder]
 
-        Names come from files that strangers wrote, so one that would leave the folder is refused. Symbolic links
-        *below* the folder belong to the user and are followed.
+    def has(self, path: str) -> bool:
+        """Is there a file or folder of this name?"""
+        folder, name = os.path.split(path)
+        return name in self.names(folder)
+
+
+class ImageRoot:
+    """A folder of pictures, an archive of pictures, or a folder with such archives.
+
+    Names come from files that strangers wrote, so one that would leave the folder is refused. Symbolic links *below*
+    the folder belong to the user and are followed.
+    """
+
+    def __init__(self, place: Path, dataset: str, folders: Folders) -> None:
+        """
+        Args:
+            place: folder or archive.
+            dataset: whose names are looked up; for messages.
+            folders: shared directory listings.
+        """
+        self.place = place
+        self._dataset = dataset
+        self._folders = folders
+
+    def image(self, name: str, where: str, *, anywhere: bool = False) -> ImageRef:
+        """The picture called ``name``: in the folder, else in an archive that lies there.
 
         Args:
-            name: as written in the annotation file.
+            name: relative posix path, as written in the annotation file.
             where: file and line or field, for the message.
+            anywhere: if the path is not found as written, the last part of the name is enough.
+
+        Returns:
+            The picture; if it is nowhere, the place where it should be.
 
         Raises:
             DataError: the name is absolute, empty or climbs out of the folder.
         """
+        parts = self._parts(name, where)
+        expected = os.path.join(self.place, *parts)  # noqa: PTH118 - a Path per picture is slow at 10^5 pictures
+        if self._folders.has(expected):
+            return ImageRef(expected)
+        flat = os.path.join(self.place, parts[-1])  # noqa: PTH118
+        if anywhere and self._folders.has(flat):
+            return ImageRef(flat)
+        for count in range(len(parts), 0, -1) if anywhere else (len(parts), len(parts) - 1):
+            # An archive may or may not repeat the name of the folder that it stands for.
+            member = self._archived.get("/".join(parts[-count:])) if count else None
+            if member:
+                return member
+        return ImageRef(expected)
+
+    def listing(self) -> dict[str, ImageRef]:
+        """Every file one folder deep, by ``folder/name``, in sorted order: for sets whose labels are folder names."""
+        found = dict(self._archived)
+        for folder in self._folders.names(str(self.place)):
+            inside = os.path.join(self.place, folder)  # noqa: PTH118
+            for name in self._folders.names(inside):
+                found[f"{folder}/{name}"] = ImageRef(os.path.join(inside, name))  # noqa: PTH118
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def _archived(self) -> dict[str, ImageRef]:
+        """Members of the archives here, by every suffix of their path down to the file name, if it is unambiguous."""
+        if self.place.is_dir():
+            archives = [self.place / name for name in sorted(self._folders.names(str(self.place)))]
+        else:
+            archives = [self.place]
+        found: dict[str, ImageRef] = {}
+        ambiguous: set[str] = set()
+        for archive in filter(is_archive, archives):
+            for name, ref in members(archive).items():
+                parts = name.split("/")
+                for start in range(len(parts)):
+                    suffix = "/".join(parts[start:])
+                    if suffix in found:
+                        ambiguous.add(suffix)
+                    found[suffix] = ref
+        return {name: ref for name, ref in found.items() if name not in ambiguous}
+
+    def _parts(self, name: str, where: str) -> tuple[str, ...]:
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or "\0" in name:
             raise DataError(
-                f"{where}: image name {name!r} would leave the image folder {self.folder}. "
+                f"{where}: image name {name!r} would leave the image folder {self.place} of {self._dataset}. "
                 "Expected a relative path such as 'val2017/000000000139.jpg'."
             )
-        return ImageRef(os.path.join(self.folder, *parts))  # noqa: PTH118 - a Path per picture is slow at 10^5 pictures
+        return parts

@@ -74,13 +74,14 @@ def print_plan(summary: Mapping[str, Any]) -> None:
             )
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """One table row per mapping."""
+def print_rows(rows: Sequence[Mapping[str, Any]], leave_out: Sequence[str] = ()) -> None:
+    """One table row per mapping, without the fields that are too wide for a terminal."""
     table = Table()
-    for key in rows[0]:
-        table.add_column(key, overflow="fold")
+    keys = [key for key in rows[0] if key not in leave_out]
+    for key in keys:
+        table.add_column(key, overflow="fold", no_wrap=key == "id")
     for row in rows:
-        table.add_row(*(escape(_text(value)) for value in row.values()))
+        table.add_row(*(escape(_text(row[key])) for key in keys))
     Console().print(table)
 
 

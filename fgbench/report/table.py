@@ -32,35 +32,36 @@ def results_table(
     own = tuple(model["paper"]) if model["paper"] else None
     method, backbone = own or REFERENCE
     table = Table(title=f"{escape(model['name'])} [dim](percent)[/dim]", title_justify="left")
-    for header, justify in (("Task", "left"), ("Dataset", "left"), ("Subset", "left"), ("Metric", "left")):
-        table.add_column(header, justify=justify)  # type: ignore[arg-type]
+    table.add_column("Dataset", min_width=27)
+    table.add_column("Subset")
+    table.add_column("Metric")
     table.add_column("Score", justify="right", style="bold")
-    table.add_column(
-        f"{method} {backbone}\nin the paper" if not own else "Paper", justify="right", style=None if own else "dim"
-    )
+    table.add_column("Paper" if own else "Paper*", justify="right", style="dim")
     table.add_column("n", justify="right", style="dim")
     notes: dict[str, None] = {}
     task = None
     for record in records:
+        if record["task"] != task:
+            task = record["task"]
+            table.add_section()
+            table.add_row(Text(task_title(task), style="italic cyan"))
         spec = specs(record["dataset"])
-        mark = _remarks(record, notes)
-        dataset = None
+        title = f"{escape(spec.title)}[dim]{_remarks(record, notes)}[/dim]"
         for score in record["scores"]:
             key = MetricKey(score["subset"], score["metric"])
             paper = published(spec, key, (method, backbone))
             table.add_row(
-                task_title(record["task"]) if record["task"] != task else "",
-                spec.title + mark if dataset is None else "",
+                title,
                 "" if key.subset == "*" else key.subset,
                 key.metric,
                 f"{100 * score['value']:.1f}",
                 "–" if paper is None else f"{paper:.1f}",
-                str(score["n"]),
+                f"{score['n']:,}",
             )
-            task, dataset = record["task"], record["dataset"]
-        table.add_section()
+            title = ""
     lines = [Text(f"{number}) {note}", style="dim") for number, note in enumerate(notes, start=1)]
-    lines.append(Text(f"Paper: {method} {backbone}, {EDITION}. Protocol: docs/protocols.md.", style="dim"))
+    row = f"{method} {backbone}, {EDITION}"
+    lines.append(Text(f"Paper: {row}." if own else f"*) Not in the paper; shown is its row {row}.", style="dim"))
     lines.extend(Text(f"Note: {note}", style="yellow") for note in model["notes"])
     return Group(table, *lines)
 

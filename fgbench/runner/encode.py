@@ -10,7 +10,7 @@ import numpy as np
 
 from fgbench.adapter import Adapter, ImageFeatures, TextFeatures
 from fgbench.errors import ModelError
-from fgbench.requests import Float32
+from fgbench.requests import Float32, ImageRef
 from fgbench.runner.device import BatchRunner, Precision, computing
 from fgbench.runner.jobs import ImageJob, Pass, TextJob, pending
 from fgbench.runner.loading import Prepared, prepare_all
@@ -67,7 +67,7 @@ class Encoder:
         workers: loading processes.
         store: receives the embeddings.
         stats: counters.
-        broken: message by path of every picture that could not be decoded.
+        broken: message for every picture that could not be decoded.
     """
 
     adapter: Adapter
@@ -77,7 +77,7 @@ class Encoder:
     workers: int
     store: FeatureStore
     stats: EncodeStats = field(default_factory=EncodeStats)
-    broken: dict[str, str] = field(default_factory=dict)
+    broken: dict[ImageRef, str] = field(default_factory=dict)
 
     TEXTS_PER_IMAGE = 8
 
@@ -149,13 +149,13 @@ class Encoder:
                 vectors.extend(rows)
             for each in trips:
                 keys.extend(each.trip.row_keys())
-                origins.extend([each.job.path] * len(each.trip.row_keys()))
+                origins.extend([str(each.job.image)] * len(each.trip.row_keys()))
             trips.clear()
 
         with computing(self.device, self.precision):
             for item in chunk:
                 if item.inputs is None:
-                    self.broken[item.job.path] = item.problem
+                    self.broken[item.job.image] = item.problem
                     continue
                 self.stats.images_decoded += 1
                 for trip, inputs in zip(item.job.passes, item.inputs, strict=True):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fgbench.adapter import AdapterInfo, Preprocessor, RegionMode
 from fgbench.data.images import Probe
-from fgbench.requests import ClassPrompts, Images, Regions, Request, TextKind, Texts
+from fgbench.requests import ClassPrompts, ImageRef, Images, Regions, Request, TextKind, Texts
 from fgbench.runner.regions import box_problem, crop_box, crop_size
 from fgbench.runner.store import row_key
 
@@ -56,12 +56,12 @@ class ImageJob:
     """A picture with every pass that it makes.
 
     Attributes:
-        path: a file with this content.
+        image: a picture with this content.
         size: (width, height) in pixels.
         passes: at least one.
     """
 
-    path: str
+    image: ImageRef
     size: tuple[int, int]
     passes: tuple[Pass, ...]
 
@@ -100,21 +100,25 @@ class JobBuilder:
     """Collects requests; hands out addresses at once and the merged work in the end."""
 
     def __init__(
-        self, info: AdapterInfo, preprocessor: Preprocessor, region_mode: RegionMode, probes: Mapping[str, Probe | str]
+        self,
+        info: AdapterInfo,
+        preprocessor: Preprocessor,
+        region_mode: RegionMode,
+        probes: Mapping[ImageRef, Probe | str],
     ) -> None:
         """
         Args:
             info: of the model.
             preprocessor: names the views.
             region_mode: how boxes become embeddings.
-            probes: size and digest of every picture by path, or the reason why there is none.
+            probes: size and digest of every picture, or the reason why there is none.
         """
         self._info = info
         self._preprocessor = preprocessor
         self._region_mode = region_mode
         self._probes = probes
         self._passes: dict[str, dict[tuple[str, Crop | None], Pass]] = {}
-        self._paths: dict[str, str] = {}
+        self._images_by_digest: dict[str, ImageRef] = {}
         self._texts: dict[bytes, TextJob] = {}
 
     def address(self, request: Request) -> Address:
@@ -128,7 +132,7 @@ class JobBuilder:
     def image_chunks(self) -> list[list[ImageJob]]:
         """All pictures, those with equal views next to each other, in chunks of about ``CHUNK_PASSES`` passes."""
         jobs = [
-            ImageJob(self._paths[digest], self._size(digest), tuple(passes.values()))
+            ImageJob(self._images_by_digest[digest], self._size(digest), tuple(passes.values()))
             for digest, passes in self._passes.items()
         ]
         jobs.sort(key=lambda job: tuple((each.crop is not None, each.view) for each in job.passes))
@@ -161,12 +165,12 @@ class JobBuilder:
         rows: list[int] = []
         failed: dict[int, str] = {}
         for row, ref in enumerate(request.images):
-            probe = self._probes[ref.path]
+            probe = self._probes[ref]
             if isinstance(probe, str):
                 failed[row] = probe
                 continue
             view = self._preprocessor.view("global", (probe.width, probe.height), request.budget)
-            keys.append(self._pooled(ref.path, probe, view, None))
+            keys.append(self._pooled(ref, probe, view, None))
             rows.append(row)
         return Address(keys, np.array(rows, dtype=np.int64), failed, len(request.images))
 
@@ -175,43 +179,43 @@ class JobBuilder:
         rows: list[int] = []
         failed: dict[int, str] = {}
         for row, (image, box) in enumerate(zip(request.image_index, request.boxes, strict=True)):
-            path = request.images[image].path
-            probe = self._probes[path]
+            ref = request.images[image]
+            probe = self._probes[ref]
             problem = probe if isinstance(probe, str) else box_problem(box, probe.width, probe.height)
             if isinstance(probe, str) or problem:
                 failed[row] = str(problem)
                 continue
-            keys.append(self._region(path, probe, box, request.budget))
+            keys.append(self._region(ref, probe, box, request.budget))
             rows.append(row)
         return Address(keys, np.array(rows, dtype=np.int64), failed, len(request.boxes))
 
-    def _region(self, path: str, probe: Probe, box: npt.NDArray[np.float64], budget: int | None) -> bytes:
+    def _region(self, ref: ImageRef, probe: Probe, box: npt.NDArray[np.float64], budget: int | None) -> bytes:
         if self._region_mode == "crop":
             crop = crop_box(box)
-            return self._pooled(path, probe, self._preprocessor.view("global", crop_size(crop), budget), crop)
+            return self._pooled(ref, probe, self._preprocessor.view("global", crop_size(crop), budget), crop)
         size = (probe.width, probe.height)
         view = self._preprocessor.view("dense", size, budget)
-        trip = self._pass(path, probe, view, None)
+        trip = self._pass(ref, probe, view, None)
         if trip.pooled is None and view == self._preprocessor.view("global", size, budget):
             # The pass yields the global embedding anyway; a later run with another dataset will look for it.
-            self._pooled(path, probe, view, None)
+            self._pooled(ref, probe, view, None)
         key = row_key("roi", probe.digest, view, box.tobytes())
         trip.regions[key] = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
         return key
 
-    def _pooled(self, path: str, probe: Probe, view: str, crop: Crop | None) -> bytes:
-        trip = self._pass(path, probe, view, crop)
+    def _pooled(self, ref: ImageRef, probe: Probe, view: str, crop: Crop | None) -> bytes:
+        trip = self._pass(ref, probe, view, crop)
         if trip.pooled is None:
             trip.pooled = row_key("pooled", probe.digest, view, repr(crop))
         return trip.pooled
 
-    def _pass(self, path: str, probe: Probe, view: str, crop: Crop | None) -> Pass:
-        self._paths.setdefault(probe.digest, path)
+    def _pass(self, ref: ImageRef, probe: Probe, view: str, crop: Crop | None) -> Pass:
+        self._images_by_digest.setdefault(probe.digest, ref)
         passes = self._passes.setdefault(probe.digest, {})
         return passes.setdefault((view, crop), Pass(view, crop))
 
     def _size(self, digest: str) -> tuple[int, int]:
-        probe = self._probes[self._paths[digest]]
+        probe = self._probes[self._images_by_digest[digest]]
         assert isinstance(probe, Probe)
         return probe.width, probe.height
 
@@ -236,5 +240,5 @@ def pending(chunk: Sequence[ImageJob], missing: Iterable[bytes]) -> list[ImageJo
     for job in chunk:
         passes = tuple(each.only(wanted) for each in job.passes if wanted.intersection(each.row_keys()))
         if passes:
-            jobs.append(ImageJob(job.path, job.size, passes))
+            jobs.append(ImageJob(job.image, job.size, passes))
     return jobs

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fgbench.adapter import Preprocessor
 from fgbench.data.images import Probe, decode, probe
 from fgbench.errors import DataError
+from fgbench.requests import ImageRef
 from fgbench.runner.jobs import ImageJob
 from fgbench.runner.regions import cut
 
@@ -30,17 +31,17 @@ class Prepared(NamedTuple):
     problem: str = ""
 
 
-def probe_all(paths: Sequence[str], *, threads: int = 8) -> Iterator[tuple[str, Probe | DataError]]:
+def probe_all(images: Sequence[ImageRef], *, threads: int = 8) -> Iterator[tuple[ImageRef, Probe | DataError]]:
     """Probe many pictures, in order. Reading and hashing release the interpreter lock, so threads help."""
 
-    def attempt(path: str) -> tuple[str, Probe | DataError]:
+    def attempt(ref: ImageRef) -> tuple[ImageRef, Probe | DataError]:
         try:
-            return path, probe(path)
+            return ref, probe(ref)
         except DataError as error:
-            return path, error
+            return ref, error
 
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(attempt, paths, chunksize=16)
+        yield from pool.map(attempt, images)
 
 
 def prepare_all(
@@ -82,7 +83,7 @@ class _Jobs:
             raise IndexError(index)
         job = self._jobs[index]
         try:
-            image = decode(job.path)
+            image = decode(job.image)
         except DataError as error:
             return None, str(error)
         inputs = []

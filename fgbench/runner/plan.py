@@ -5,13 +5,12 @@ A plan is made from annotation files and directory entries; no picture is opened
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from fgbench.data.files import DatasetFiles
+from fgbench.data.files import DatasetFiles, Folders
 from fgbench.errors import CapabilityError, DataError, DataMissingError
 from fgbench.requests import ClassPrompts, ImageRef, Images, Regions, Request, Texts
 from fgbench.spec import DatasetSpec, Loaded, Task
@@ -37,7 +36,7 @@ class PlannedDataset:
     files: DatasetFiles
     loaded: Loaded | None = None
     requests: Mapping[str, Request] = field(default_factory=dict)
-    missing: frozenset[str] = frozenset()
+    missing: frozenset[ImageRef] = frozenset()
     problem: Exception | None = None
 
     @property
@@ -107,7 +106,7 @@ def counts(datasets: Iterable[PlannedDataset]) -> dict[str, int]:
             else:
                 texts += len(request.names) * len(request.templates)
         distinct_texts.update(dataset.texts())
-    missing = frozenset[str]().union(*(dataset.missing for dataset in planned))
+    missing = frozenset[ImageRef]().union(*(dataset.missing for dataset in planned))
     return {
         "items": sum(sum(dataset.loaded.size.values()) for dataset in planned if dataset.loaded),
         "images": images,
@@ -135,10 +134,10 @@ def make_plan(
         limit: keep the first so many items of each subset.
     """
     overrides = overrides or {}
-    folders = _Folders()
+    folders = Folders()
     planned = []
     for task, spec in selection:
-        files = DatasetFiles(spec, root, overrides.get(spec.id, {}))
+        files = DatasetFiles(spec, root, overrides.get(spec.id, {}), folders=folders)
         try:
             loaded = task.load(spec, files, limit)
             requests = task.requests(spec, loaded)
@@ -146,24 +145,6 @@ def make_plan(
             planned.append(PlannedDataset(spec, task, files, problem=problem))
             continue
         dataset = PlannedDataset(spec, task, files, loaded, requests)
-        missing = frozenset(ref.path for ref in set(dataset.images()) if not folders.has(ref.path))
+        missing = frozenset(ref for ref in set(dataset.images()) if not folders.has(ref.path))
         planned.append(PlannedDataset(spec, task, files, loaded, requests, missing))
     return Plan(tuple(planned))
-
-
-class _Folders:
-    """Answers "is this file there?" with one directory listing per folder: a stat call per picture takes minutes on
-    network disks.
-    """
-
-    def __init__(self) -> None:
-        self._names: dict[str, frozenset[str]] = {}
-
-    def has(self, path: str) -> bool:
-        folder, name = os.path.split(path)
-        if folder not in self._names:
-            try:
-                self._names[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names only, no Path per file
-            except OSError:
-                self._names[folder] = frozenset()
-        return name in self._names[folder]

@@ -11,7 +11,7 @@ from typing import Literal
 from fgbench.adapter import RegionMode
 from fgbench.data.images import Probe
 from fgbench.errors import CapabilityError, DataError, DataMissingError, FgbenchError
-from fgbench.requests import Regions
+from fgbench.requests import ImageRef, Regions
 from fgbench.runner.encode import Encoder, EncodeStats
 from fgbench.runner.features import gather
 from fgbench.runner.jobs import Address, JobBuilder
@@ -88,13 +88,13 @@ def run(plan: Plan, encoder: Encoder, *, region_mode: RegionMode, on_error: OnEr
     probes = _probe(plan, problems, progress)
     if on_error == "fail":
         for planned in plan.datasets:
-            bad = [ref.path for ref in planned.images() if isinstance(probes.get(ref.path), DataError)]
+            bad = [ref for ref in planned.images() if isinstance(probes.get(ref), DataError)]
             if bad and planned.spec.id not in problems:
-                problems[planned.spec.id] = _broken(planned, [str(probes[path]) for path in dict.fromkeys(bad)])
+                problems[planned.spec.id] = _broken(planned, [str(probes[ref]) for ref in dict.fromkeys(bad)])
     clock.lap("probe")
 
-    reasons = {path: value if isinstance(value, Probe) else "image_unreadable" for path, value in probes.items()}
-    missing = {path: "image_missing" for planned in plan.datasets for path in planned.missing}
+    reasons = {ref: value if isinstance(value, Probe) else "image_unreadable" for ref, value in probes.items()}
+    missing = {ref: "image_missing" for planned in plan.datasets for ref in planned.missing}
     builder = JobBuilder(info, encoder.adapter.preprocessor, region_mode, {**reasons, **missing})
     addresses: dict[str, dict[str, Address]] = {}
     for planned in plan.datasets:
@@ -135,27 +135,24 @@ def _unfit(
     if planned.loaded is None or on_error == "skip":
         return None
     if planned.missing:
-        return DataMissingError(
-            f"{planned.spec.id}: {len(planned.missing)} pictures are not on disk, the first is {min(planned.missing)}. "
-            f"{planned.spec.how_to_get} Or pass --on-error skip to evaluate the rest; the result counts the others."
-        )
+        return _missing(planned, "Or pass --on-error skip to evaluate the rest; the result counts the others.")
     if planned.loaded.rejected:
         return _incomplete(planned, planned.loaded.rejected)
     return None
 
 
-def _probe(plan: Plan, problems: Mapping[str, FgbenchError], progress: Progress) -> dict[str, Probe | DataError]:
+def _probe(plan: Plan, problems: Mapping[str, FgbenchError], progress: Progress) -> dict[ImageRef, Probe | DataError]:
     wanted = dict.fromkeys(
-        ref.path
+        ref
         for planned in plan.datasets
         if planned.spec.id not in problems
         for ref in planned.images()
-        if ref.path not in planned.missing
+        if ref not in planned.missing
     )
-    probes: dict[str, Probe | DataError] = {}
+    probes: dict[ImageRef, Probe | DataError] = {}
     with progress.stage("checking pictures", len(wanted)) as advance:
-        for path, value in probe_all(list(wanted)):
-            probes[path] = value
+        for ref, value in probe_all(list(wanted)):
+            probes[ref] = value
             advance(1)
     return probes
 
@@ -163,15 +160,13 @@ def _probe(plan: Plan, problems: Mapping[str, FgbenchError], progress: Progress)
 def _score(
     planned: PlannedDataset,
     addresses: Mapping[str, Address],
-    probes: Mapping[str, Probe | DataError],
+    probes: Mapping[ImageRef, Probe | DataError],
     encoder: Encoder,
     on_error: OnError,
 ) -> Outcome:
     start = time.perf_counter()
     assert planned.loaded is not None
-    broken = [
-        encoder.broken[path] for path in dict.fromkeys(ref.path for ref in planned.images()) if path in encoder.broken
-    ]
+    broken = [encoder.broken[ref] for ref in dict.fromkeys(planned.images()) if ref in encoder.broken]
     if broken and on_error == "fail":
         return Outcome(planned, problem=_broken(planned, broken))
     gathered = gather(planned.requests, addresses, encoder.store, encoder.adapter.info.dim)
@@ -179,7 +174,8 @@ def _score(
     if scores.skipped and on_error == "fail":
         return Outcome(planned, problem=_incomplete(planned, scores.skipped))
     if not scores.evaluated:
-        return Outcome(planned, problem=_incomplete(planned, scores.skipped))
+        lacking = set(scores.skipped) == {"image_missing"}
+        return Outcome(planned, problem=_missing(planned) if lacking else _incomplete(planned, scores.skipped))
     return Outcome(
         planned,
         scores,
@@ -187,6 +183,14 @@ def _score(
         distinct_texts=gathered.distinct_texts,
         truncated=gathered.truncated,
         seconds=time.perf_counter() - start,
+    )
+
+
+def _missing(planned: PlannedDataset, advice: str = "") -> DataMissingError:
+    first = min(map(str, planned.missing))
+    return DataMissingError(
+        f"{planned.spec.id}: {len(planned.missing)} of its pictures are not on disk, the first is {first}. "
+        f"{planned.spec.how_to_get} {advice}".rstrip()
     )
 
 
@@ -207,9 +211,9 @@ def _incomplete(planned: PlannedDataset, reasons: Mapping[str, int]) -> DataErro
     )
 
 
-def _images_digest(planned: PlannedDataset, probes: Mapping[str, Probe | DataError]) -> str:
+def _images_digest(planned: PlannedDataset, probes: Mapping[ImageRef, Probe | DataError]) -> str:
     """One SHA-256 over the contents of a dataset's pictures, whatever their names: equal for equal data."""
-    digests = sorted({value.digest for ref in planned.images() if isinstance(value := probes.get(ref.path), Probe)})
+    digests = sorted({value.digest for ref in planned.images() if isinstance(value := probes.get(ref), Probe)})
     return hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
 
 
