@@ -9,11 +9,25 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from fgbench.errors import FgbenchError, UsageError
 
+
+class _Group(TyperGroup):
+    """Typer ends an interrupted command without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; say what became of the work if it is interrupted."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _stop("Interrupted. Finished chunks are kept: the same command continues where it stopped.", 130)
+
+
 app = typer.Typer(
     name="fgbench",
+    cls=_Group,
     help="Fine-grained evaluation of image-text models on 29 datasets, English and Chinese.",
     no_args_is_help=True,
     add_completion=False,
@@ -179,8 +193,6 @@ def main() -> None:
         _stop(str(error), 2)
     except FgbenchError as error:
         _stop(str(error), 1)
-    except KeyboardInterrupt:
-        _stop("Interrupted. Finished chunks are kept: the same command continues where it stopped.", 130)
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
@@ -27,6 +27,14 @@ def resolve(reference: str) -> Any:
             raise UsageError(f"{error.name} is not installed. In the project's folder run: pip install -e .") from error
         raise
     return getattr(module, attribute) if attribute else module
+
+
+def unknown_name(kind: str, name: str, names: Iterable[str]) -> str:
+    """Say that there is no such name, with the ones that look like it, or all."""
+    by_folded = {known.lower(): known for known in names}
+    close = [by_folded[match] for match in difflib.get_close_matches(name.lower(), by_folded, n=3, cutoff=0.6)]
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else f" Known: {', '.join(by_folded.values())}."
+    return f"There is no {kind} {name!r}.{hint}"
 
 
 class Registry(Generic[T]):
@@ -82,7 +90,7 @@ class Registry(Generic[T]):
                 f"Choose one: {', '.join(owners)}; or uninstall a package."
             )
         if not points:
-            raise UsageError(self._unknown(name))
+            raise UsageError(unknown_name(self.kind, name, self.names()))
         try:
             return cast(T, points[0].load())
         except Exception as error:
@@ -107,12 +115,3 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
-
-    def _unknown(self, name: str) -> str:
-        names = self.names()
-        by_folded = {known.lower(): known for known in names}
-        close = [by_folded[match] for match in difflib.get_close_matches(name.lower(), by_folded, n=3, cutoff=0.6)]
-        hint = (
-            f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else f" Known: {', '.join(names)}."
-        )
-        return f"There is no {self.kind} {name!r}.{hint}"

@@ -46,7 +46,7 @@ def select(task: str | Sequence[str] | None, dataset: str | Sequence[str] | None
 
     Args:
         task: task ids, as a sequence or separated by commas; ``all`` or None for every one.
-        dataset: dataset ids, likewise; narrows the choice.
+        dataset: dataset ids, likewise; narrows the choice. Optional datasets are chosen only when named here.
 
     Raises:
         UsageError: unknown id, or a dataset that belongs to none of the tasks.
@@ -57,7 +57,8 @@ def select(task: str | Sequence[str] | None, dataset: str | Sequence[str] | None
     chosen = []
     for name in datasets():
         owner, spec = datasets().get(name)
-        if (task_ids is None or owner.id in task_ids) and (dataset_ids is None or spec.id in dataset_ids):
+        wanted = spec.id in dataset_ids if dataset_ids is not None else not spec.optional
+        if wanted and (task_ids is None or owner.id in task_ids):
             chosen.append((owner, spec))
     for name in dataset_ids or ():
         owner, spec = datasets().get(name)

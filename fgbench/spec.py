@@ -42,11 +42,13 @@ class TextProtocol:
         kind: text path asked for.
         lowercase: Python's Unicode ``lower()`` on the complete string, templates filled first.
         templates: name of a template list in ``tasks/data`` (``templates_80``), or None for the bare text.
+        classes: name of a list of class names in ``tasks/data``, where the dataset has none of its own.
     """
 
     kind: TextKind
     lowercase: bool
     templates: str | None = None
+    classes: str | None = None
 
     def prepare(self, text: str) -> str:
         """Apply the casing rule to one text."""
@@ -109,6 +111,7 @@ class DatasetSpec:
         main: the number that stands for the dataset.
         metrics: names of the metrics, in table order.
         published: where the paper prints which number.
+        optional: not one of the paper's datasets: evaluated only when it is named.
         notes: traps worth knowing (docs/protocols.md has the whole list).
     """
 
@@ -127,6 +130,7 @@ class DatasetSpec:
     metrics: tuple[str, ...]
     published: Mapping[MetricKey, PublishedCell] = field(default_factory=dict)
     hub: tuple[HubSource, ...] = ()
+    optional: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -138,11 +142,13 @@ class Loaded:
         items: the task's own records.
         size: number of items, by subset; rejected ones included.
         rejected: items that cannot be evaluated whatever the model, by reason (``unknown_category``, …).
+        notes: what a reader of the result has to know about these files.
     """
 
     items: Any
     size: Mapping[str, int]
     rejected: Counter[str] = field(default_factory=Counter)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,14 @@ class CocoFile:
         images: image rows by id, in ascending order of id.
         annotations: annotation rows in file order.
         categories: class name by id, in ascending order of id; empty for caption files.
+        categories_sorted: was that also their order in the file?
     """
 
     path: Path
     images: dict[int, dict[str, Any]]
     annotations: list[dict[str, Any]]
     categories: dict[int, str]
+    categories_sorted: bool = True
 
     def by_image(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
         """(image id, where, annotation): by ascending image id, then in file order; images not listed come last.
@@ -63,7 +65,7 @@ def read_coco(path: Path, *, categories: bool = False) -> CocoFile:
     for index, row in enumerate(annotations):
         if not isinstance(row, dict):
             raise DataError(f"{path}: annotations[{index}] should be an object, found {row!r:.60}.")
-    return CocoFile(path, dict(sorted(images.items())), annotations, names)
+    return CocoFile(path, dict(sorted(images.items())), annotations, names, list(classes) == sorted(classes))
 
 
 def _by_id(content: dict[str, Any], name: str, path: Path) -> dict[int, dict[str, Any]]:

@@ -1,17 +1,25 @@
-"""Short-caption retrieval: five captions per picture (COCO)."""
+"""Short-caption retrieval: five captions per picture (COCO, Flickr30k; English and Chinese)."""
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import replace
 
-from fgbench.data.annotations import field
-from fgbench.data.files import DatasetFiles
-from fgbench.spec import DatasetSpec, EvaluationProtocol, MetricKey, PublishedCell, TextProtocol
+from fgbench.spec import DatasetSpec, EvaluationProtocol, HubSource, MetricKey, PublishedCell, TextProtocol
 
-from .coco_format import read_coco
-from .retrieval import Captioned, CaptionFile, Retrieval
+from .captions import read_coco_captions, read_coco_cn, read_flickr30k, read_flickr30k_cna, read_karpathy
+from .retrieval import Retrieval
 
-CAPTIONS_PER_IMAGE = 5
+_MAIN = (MetricKey("*", "i2t_r1"), MetricKey("*", "t2i_r1"))
+_METRICS = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10")
+_RULES = {
+    "gallery": "the whole set, both ways",
+    "tie": "among equal similarities the earlier item comes first",
+}
+
+
+def _published(table: str, label: str) -> dict[MetricKey, PublishedCell]:
+    return {key: PublishedCell(table, label, key.metric) for key in _MAIN}
+
 
 COCO = DatasetSpec(
     id="coco",
@@ -23,7 +31,7 @@ COCO = DatasetSpec(
     citation="Chen et al., Microsoft COCO captions, 2015, arXiv 1504.00325",
     files={
         "annotations": ("coco/annotations/captions_val2017.json", "annotations/captions_val2017.json"),
-        "images": ("coco/val2017", "val2017"),
+        "images": ("coco/val2017", "val2017", "coco/val2017.zip", "val2017.zip"),
     },
     how_to_get="From cocodataset.org: val2017.zip and annotations_trainval2017.zip, unpacked in <data root>/coco.",
     published_items={"*": 5000},
@@ -33,44 +41,179 @@ COCO = DatasetSpec(
         details={
             "split": "val2017 (5,000 pictures), not the Karpathy test split",
             "captions": "the first five of each picture in file order, not stripped",
-            "gallery": "the whole set, both ways",
-            "tie": "among equal similarities the earlier item comes first",
+            **_RULES,
         },
     ),
-    main=(MetricKey("*", "i2t_r1"), MetricKey("*", "t2i_r1")),
-    metrics=("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"),
-    published={
-        MetricKey("*", "i2t_r1"): PublishedCell("4", "MSCOCO", "i2t_r1"),
-        MetricKey("*", "t2i_r1"): PublishedCell("4", "MSCOCO", "t2i_r1"),
-    },
-    notes=("Most papers use the Karpathy test split: other pictures, other numbers.",),
+    main=_MAIN,
+    metrics=_METRICS,
+    published=_published("4", "MSCOCO"),
+    notes=("Most papers use the Karpathy test split: other pictures, other numbers (dataset coco-karpathy).",),
 )
 
+COCO_KARPATHY = replace(
+    COCO,
+    id="coco-karpathy",
+    title="MSCOCO Karpathy test",
+    files={
+        "annotations": ("coco/dataset_coco.json", "coco/annotations/dataset_coco.json", "dataset_coco.json"),
+        "images": ("coco", "."),
+    },
+    how_to_get="Karpathy's dataset_coco.json and COCO's val2014 pictures in <data root>/coco.",
+    protocol=EvaluationProtocol(
+        id="karpathy",
+        text=TextProtocol(kind="short", lowercase=True),
+        details={"split": "Karpathy test, 5,000 pictures", "captions": "the first five of each picture", **_RULES},
+    ),
+    published={},
+    optional=True,
+    notes=("Not in the paper: the split that most other papers call COCO 5k test.",),
+)
 
-def read_coco_captions(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
-    """Pictures in ascending id; captions of a picture in file order, the first five."""
-    coco = read_coco(files.annotation("annotations"))
-    root = files.image_root()
-    captions: dict[int, list[str]] = {image: [] for image in coco.images}
-    rejected: Counter[str] = Counter()
-    for image, where, row in coco.by_image():
-        if image in captions:
-            captions[image].append(field(row, "caption", str, where))
-    items = []
-    for image, texts in captions.items():
-        if not texts:
-            rejected["no_caption"] += 1
-            continue
-        where = f"{coco.path}: image {image}"
-        ref = root.image(field(coco.images[image], "file_name", str, where), where)
-        items.append(Captioned(str(image), ref, tuple(texts[:CAPTIONS_PER_IMAGE])))
-    return CaptionFile(items, rejected)
+FLICKR30K = DatasetSpec(
+    id="flickr30k",
+    task="short-retrieval",
+    title="Flickr30k",
+    language="en",
+    homepage="https://shannon.cs.illinois.edu/DenotationGraph/",
+    licence="captions CC BY-SA; pictures for research only, under Flickr's terms",
+    citation="Young et al., From image descriptions to visual denotations, TACL 2014; split: Karpathy, Fei-Fei 2015",
+    files={
+        "annotations": (
+            "flickr30k/flickr30k_test.json",
+            "flickr30k/dataset_flickr30k.json",
+            "flickr30k/annotations/flickr30k_test.json",
+        ),
+        "images": (
+            "flickr30k/flickr30k-images",
+            "flickr30k/flickr30k_images",
+            "flickr30k/images_flickr_1k_test.zip",
+            "flickr30k",
+        ),
+    },
+    how_to_get=(
+        "Pictures: the request form of the University of Illinois, or the hub ('fgbench data get'). Captions: "
+        "flickr30k_test.json as distributed with BLIP, or Karpathy's dataset_flickr30k.json, in <data root>/flickr30k."
+    ),
+    published_items={"*": 1000},
+    protocol=EvaluationProtocol(
+        id="paper",
+        text=TextProtocol(kind="short", lowercase=True),
+        details={"split": "Karpathy test, 1,000 pictures", "captions": "exactly five per picture", **_RULES},
+    ),
+    main=_MAIN,
+    metrics=_METRICS,
+    published=_published("4", "Flickr30k"),
+    hub=(
+        HubSource(
+            "nlphuji/flickr_1k_test_image_text_retrieval",
+            ("images_flickr_1k_test.zip", "test_1k_flickr.csv"),
+            "flickr30k",
+            sha256={
+                "images_flickr_1k_test.zip": "b0fa9970cc1680a9334818b9da151a62024772b72b961e1454eb6e9866dd7cee",
+                "test_1k_flickr.csv": "a427bd870759196b9af09ba9cbd3f0a49c6e6a50c7eafcd9001fdd9f81219105",
+            },
+        ),
+    ),
+)
 
+FLICKR30K_CNA = DatasetSpec(
+    id="flickr30k-cna",
+    task="short-retrieval",
+    title="Flickr30k-CNA",
+    language="zh",
+    homepage="https://github.com/yuxie11/R2D2",
+    licence="captions: not stated; pictures for research only, under Flickr's terms",
+    citation="Xie et al., CCMB: a large-scale Chinese cross-modal benchmark, ACM MM 2023, arXiv 2205.03860",
+    files={
+        "annotations": (
+            "flickr30k-cna/flickr30k_cna_test.txt",
+            "flickr30k-cna/test/flickr30k_cna_test.txt",
+            "flickr30k/flickr30k_cna_test.txt",
+        ),
+        "images": FLICKR30K.files["images"],
+    },
+    how_to_get=(
+        "Captions: test/flickr30k_cna_test.txt from the R2D2 authors' page, in <data root>/flickr30k-cna. "
+        "Pictures as for flickr30k."
+    ),
+    published_items={"*": 1000},
+    protocol=EvaluationProtocol(
+        id="paper",
+        text=TextProtocol(kind="short", lowercase=False),
+        details={"captions": "exactly five per picture, stripped, not lower-cased", **_RULES},
+    ),
+    main=_MAIN,
+    metrics=_METRICS,
+    published=_published("5", "Flickr-CNA"),
+)
+
+COCO_CN = DatasetSpec(
+    id="coco-cn",
+    task="short-retrieval",
+    title="COCO-CN (translated)",
+    language="zh",
+    homepage="https://github.com/li-xirong/coco-cn",
+    licence="captions freely available upon request from the authors; pictures under their Flickr licences",
+    citation="Li et al., COCO-CN for cross-lingual tagging, captioning and retrieval, T-MM 2019, arXiv 1805.08661",
+    files={
+        "annotations": ("coco-cn/pair.txt", "coco-cn/coco_cn_pair.txt", "coco/pair.txt", "coco_cn_pair.txt"),
+        "images": ("coco", "."),
+    },
+    how_to_get=(
+        "fgclip2/eval/pair.txt of the FG-CLIP repository as <data root>/coco-cn/pair.txt; pictures: COCO train2014 and "
+        "val2014, or train2017 and val2017, in <data root>/coco."
+    ),
+    published_items={"*": 1000},
+    protocol=EvaluationProtocol(
+        id="paper",
+        text=TextProtocol(kind="short", lowercase=True),
+        details={
+            "captions": "5,000 manual translations of the 1,000 test pictures, five each, lower-cased",
+            **_RULES,
+        },
+    ),
+    main=_MAIN,
+    metrics=_METRICS,
+    published=_published("5", "COCO-CN"),
+    notes=(
+        "The paper calls it the validation set; its file holds the test split.",
+        "Chinese-CLIP and R2D2 publish numbers on 1,053 human-written captions of these pictures (coco-cn-human).",
+    ),
+)
+
+COCO_CN_HUMAN = replace(
+    COCO_CN,
+    id="coco-cn-human",
+    title="COCO-CN (human-written)",
+    files={
+        "annotations": ("coco-cn/test_human.txt", "coco-cn/coco-cn_test_human.txt"),
+        "images": ("coco", "."),
+    },
+    how_to_get=(
+        "The test lines of COCO-CN's file of human-written captions (same form as pair.txt) as "
+        "<data root>/coco-cn/test_human.txt; pictures as for coco-cn."
+    ),
+    protocol=EvaluationProtocol(
+        id="human-written",
+        text=TextProtocol(kind="short", lowercase=True),
+        details={"captions": "1,053 human-written captions of the 1,000 test pictures", **_RULES},
+    ),
+    published={},
+    optional=True,
+    notes=("Not in the paper: what Chinese-CLIP, R2D2 and Wukong report as COCO-CN.",),
+)
 
 TASK = Retrieval(
     id="short-retrieval",
     title="Short-caption retrieval",
     position=50,
-    datasets=(COCO,),
-    readers={"coco": read_coco_captions},
+    datasets=(COCO, FLICKR30K, FLICKR30K_CNA, COCO_CN, COCO_KARPATHY, COCO_CN_HUMAN),
+    readers={
+        "coco": read_coco_captions,
+        "flickr30k": read_flickr30k,
+        "flickr30k-cna": read_flickr30k_cna,
+        "coco-cn": read_coco_cn,
+        "coco-karpathy": read_karpathy,
+        "coco-cn-human": read_coco_cn,
+    },
 )

@@ -29,6 +29,53 @@ def read_json(path: Path) -> Any:
     return _parse(_text(path), str(path))
 
 
+def read_json_array(path: Path, block: int = 1 << 20) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (where, object) for the elements of a JSON array, reading no further than the consumer asks for.
+
+    For arrays of gigabytes of which only the beginning counts; ``where`` is ``file: row N``, counted from 0.
+
+    Args:
+        path: JSON file (UTF-8) with one array of objects.
+        block: characters read at a time.
+
+    Raises:
+        DataError: not an array of objects.
+    """
+    decoder = json.JSONDecoder()
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(block).lstrip()
+            if not text.startswith("["):
+                raise DataError(f"{path}: expected a JSON array, found {text[:20]!r}.")
+            text, number = text[1:], 0
+            while True:
+                text = text.lstrip()
+                more = file.read(block) if len(text) < block else ""
+                text = (text + more).lstrip()
+                if text.startswith("]"):
+                    return
+                text = text.removeprefix(",").lstrip() if number else text
+                try:
+                    row, end = decoder.raw_decode(text)
+                except json.JSONDecodeError as error:
+                    more = file.read(max(block, len(text)))
+                    if not more:
+                        raise DataError(
+                            f"{path}: row {number} is not valid JSON: {error.msg}. The file may be cut off."
+                        ) from error
+                    # The row was longer than what has been read so far.
+                    text = ("," if number else "") + text + more
+                    continue
+                if not isinstance(row, dict):
+                    raise DataError(f"{path}: row {number} should be an object, found {_kind(row)}.")
+                yield f"{path}: row {number}", row
+                text, number = text[end:], number + 1
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (byte {error.start}). Convert the file to UTF-8.") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
 def read_json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (where, object) for every non-empty line of a JSON-lines file; ``where`` is ``file:line``.
 
@@ -73,6 +120,8 @@ def field(row: Mapping[str, Any], name: str, kind: type[V], where: str, default:
         value = float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise DataError(f"{where}: field {name!r} should be {_NAMES.get(kind, kind.__name__)}, found {_kind(value)}.")
+    if isinstance(value, str):
+        _check_text(value, name, where)
     return value
 
 
@@ -86,6 +135,7 @@ def strings(row: Mapping[str, Any], name: str, where: str) -> list[str]:
     for index, value in enumerate(values):
         if not isinstance(value, str):
             raise DataError(f"{where}: field {name!r}[{index}] should be a string, found {_kind(value)}.")
+        _check_text(value, f"{name}[{index}]", where)
     return values
 
 
@@ -100,6 +150,14 @@ def box(row: Mapping[str, Any], where: str, name: str = "bbox") -> tuple[float, 
         raise DataError(f"{where}: field {name!r} should be [x, y, width, height] in pixels, found {values!r:.80}.")
     x, y, width, height = map(float, values)
     return x, y, width, height
+
+
+def _check_text(value: str, name: str, where: str) -> None:
+    """JSON can hold halves of surrogate pairs, which no tokeniser accepts."""
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError(
+            f"{where}: field {name!r} has a lone surrogate, i.e. it is no valid Unicode text: {value!r:.60}."
+        )
 
 
 def _text(path: Path) -> str:

@@ -63,6 +63,10 @@ class DatasetFiles:
         found = next((place for place in places if place.exists()), places[0])
         return ImageRoot(found, self.spec.id, self.folders)
 
+    def data_root(self) -> ImageRoot:
+        """The data root itself, for annotations whose image names start there."""
+        return ImageRoot(self.root, self.spec.id, self.folders)
+
     def places(self, role: str) -> list[Path]:
         """Where a role is looked for, best first."""
         if role in self.overrides:

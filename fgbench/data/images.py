@@ -22,7 +22,8 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 2**20
 """Files larger than this are refused before they are read."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""Pillow has no opener of its own for MPO (several JPEG pictures in one file): its JPEG opener reads the first."""
 
 
 class Probe(NamedTuple):

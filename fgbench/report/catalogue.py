@@ -7,7 +7,9 @@ from typing import Any
 
 from fgbench import models as model_names
 from fgbench import selection
+from fgbench.errors import UsageError
 from fgbench.models import ModelEntry
+from fgbench.registry import unknown_name
 from fgbench.spec import DatasetSpec
 
 Row = dict[str, Any]
@@ -82,9 +84,12 @@ def facts(name: str) -> Row:
     if name in selection.datasets():
         _, spec = selection.datasets().get(name)
         return _dataset(spec)
-    entry = model_names.registry().get(name) if name not in selection.datasets() else None
+    models = model_names.registry()
+    if name.rpartition("/")[2] not in models:
+        raise UsageError(unknown_name("dataset or model", name, [*selection.datasets(), *models]))
+    entry = models.get(name)
     if not isinstance(entry, ModelEntry):
-        return {"kind": "model", "id": name, "from": model_names.registry().origin(name)}
+        return {"kind": "model", "id": name, "from": models.origin(name)}
     family, model = entry
     declared = asdict(model) if model else {"id": f"{family.scheme}:…", "example": family.example}
     return {

@@ -38,7 +38,7 @@ def results_table(
     table.add_column("Score", justify="right", style="bold")
     table.add_column("Paper" if own else "Paper*", justify="right", style="dim")
     table.add_column("n", justify="right", style="dim")
-    notes: dict[str, None] = {}
+    notes: dict[str, list[str]] = {}
     task = None
     for record in records:
         if record["task"] != task:
@@ -59,32 +59,38 @@ def results_table(
                 f"{score['n']:,}",
             )
             title = ""
-    lines = [Text(f"{number}) {note}", style="dim") for number, note in enumerate(notes, start=1)]
+    lines = [
+        Text(f"{number}) {title.rstrip('.')}" + (f": {'; '.join(details)}." if details else "."), style="dim")
+        for number, (title, details) in enumerate(notes.items(), start=1)
+    ]
     row = f"{method} {backbone}, {EDITION}"
     lines.append(Text(f"Paper: {row}." if own else f"*) Not in the paper; shown is its row {row}.", style="dim"))
     lines.extend(Text(f"Note: {note}", style="yellow") for note in model["notes"])
     return Group(table, *lines)
 
 
-def _remarks(record: Record, notes: dict[str, None]) -> str:
-    """Footnote marks of a record; new notes are added."""
-    counts, mark = record["counts"], ""
-    texts = []
+def _remarks(record: Record, notes: dict[str, list[str]]) -> str:
+    """Footnote marks of a record; ``notes`` collects what each footnote says of which dataset."""
+    counts, dataset = record["counts"], record["dataset"]
+    found: list[tuple[str, str]] = []
     skipped = sum(counts["skipped"].values())
     if skipped:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in counts["skipped"].items())
-        texts.append(f"{record['dataset']}: {skipped} of {counts['expected']} items not evaluated ({reasons}).")
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts["skipped"].items())
+        found.append(("Items not evaluated", f"{dataset} {skipped:,} of {counts['expected']:,} ({reasons})"))
     if record["arguments"]["effective"].get("limit"):
-        texts.append("Limited run (--limit): not comparable with anything.")
+        found.append(("Limited run (--limit): not comparable with anything", ""))
     elif counts["published"] and counts["expected"] != counts["published"]:
-        texts.append("Fewer items than the published dataset has: not comparable with the paper.")
+        found.append(("Not the published number of items: not comparable with the paper", ""))
     if counts["texts_truncated"]:
-        texts.append(
-            f"{record['dataset']}: {counts['texts_truncated']} of {counts['texts']} texts cut to the model's length."
-        )
+        cut = f"{dataset} {counts['texts_truncated']:,} of {counts['texts']:,}"
+        found.append(("Texts cut to the model's length", cut))
     if record["protocol"].get("region_mode") == "crop":
-        texts.append("Regions as crops (region mode crop), not RoI of dense features.")
-    for text in texts:
-        notes.setdefault(text)
-        mark += f" {list(notes).index(text) + 1})"
-    return mark
+        found.append(("Regions as crops (region mode crop), not RoI of dense features", ""))
+    found.extend((note, "") for note in record["notes"])
+    marks = []
+    for title, detail in found:
+        details = notes.setdefault(title, [])
+        if detail:
+            details.append(detail)
+        marks.append(f"{list(notes).index(title) + 1})")
+    return " " + " ".join(marks) if marks else ""

@@ -26,8 +26,9 @@ from fgbench.errors import DataError
 from fgbench.results.record import Record, read_record, write_record
 
 COLUMNS = (
-    "model", "dataset", "task", "language", "protocol", "subset", "metric", "value", "n", "main", "expected",
-    "evaluated", "published", "limit", "region_mode", "precision", "adapter", "source", "revision", "weights_sha256", "fgbench",
+    "model", "dataset", "task", "language", "protocol", "subset", "metric", "value", "n", "main",
+    "expected", "evaluated", "published", "limit", "region_mode", "precision", "adapter", "source", "revision",
+    "weights_sha256", "fgbench",
 )  # fmt: skip
 
 

@@ -73,6 +73,7 @@ def build_record(
             "texts": outcome.distinct_texts,
             "texts_truncated": outcome.truncated,
         },
+        "notes": list(planned.loaded.notes),
         "data": {
             "annotations": {
                 _relative(path, planned.files.root): file_sha256(path) for path in sorted(planned.files.read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -57,6 +58,10 @@ def prepare_all(
     """
     from torch.utils.data import DataLoader
 
+    if workers:
+        # Workers are forked after the tokeniser may have started threads. They never touch it, so its warning would
+        # only frighten.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     loader: DataLoader[Any] = DataLoader(
         _Jobs(jobs, preprocessor),  # type: ignore[arg-type]
         batch_size=None,

@@ -1,12 +1,14 @@
-"""Writing scenes in the on-disk layouts of the published datasets."""
+"""Writing scenes in the on-disk layouts of the published datasets: those with boxes."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fgbench.data.mini.captions import english_captions, write_caption_layouts
+from fgbench.data.mini.class_folders import write_class_folders
+from fgbench.data.mini.files import picture_name, write_json, write_json_lines, write_pictures
 from fgbench.data.mini.scenes import COLOURS, SHAPES, SIZES, Scene, Thing
 
 
@@ -14,50 +16,70 @@ def write_layouts(scenes: Sequence[Scene], root: Path) -> None:
     """Write every layout below ``root``."""
     _coco(scenes, root / "coco")
     _fg_ovd(scenes, root / "fgovd")
-
-
-def english_captions(scene: Scene) -> list[str]:
-    """Five short captions."""
-    names = [thing.english() for thing in scene.things]
-    listed = ", a ".join(names[:-1]) + f" and a {names[-1]}"
-    return [
-        f"A {listed} on a {scene.background} background.",
-        f"A picture of a {listed}.",
-        f"There are {len(names)} shapes, among them a {names[0]}.",
-        f"A {names[-1]} near a {names[0]}.",
-        f"The {scene.background} picture shows a {names[0]}",
-    ]
+    _lvis(scenes, root / "lvis")
+    _boxclass_cn(scenes, root / "BoxClass-CN")
+    write_caption_layouts(scenes, root)
+    write_class_folders(scenes, root)
 
 
 def _coco(scenes: Sequence[Scene], folder: Path) -> None:
-    pictures = folder / "val2017"
-    pictures.mkdir(parents=True)
-    images = []
-    for scene in scenes:
-        scene.render().save(pictures / _file(scene), optimize=False)
-        width, height = scene.canvas
-        images.append({"id": scene.number, "file_name": _file(scene), "width": width, "height": height})
-    categories = [{"id": 3 * number, "name": name} for number, name in enumerate(SHAPES, start=1)]
-    category = {row["name"]: row["id"] for row in categories}
-    boxes = [(scene, thing) for scene in scenes for thing in scene.things]
-    instances = [
+    write_pictures(scenes, folder / "val2017", picture_name)
+    images = [_image_row(scene) for scene in scenes]
+    category = {name: 3 * number for number, name in enumerate(SHAPES, start=1)}
+    categories = [{"id": number, "name": name} for name, number in category.items()]
+    instances = [{**row, "iscrowd": 0} for row in _box_rows(scenes, category)]
+    captions = [(scene, text) for scene in scenes for text in english_captions(scene)]
+    caption_rows = [
+        {"id": number, "image_id": scene.number, "caption": text}
+        for number, (scene, text) in enumerate(captions, start=1)
+    ]
+    write_json(
+        folder / "annotations/instances_val2017.json", images=images, annotations=instances, categories=categories
+    )
+    write_json(folder / "annotations/captions_val2017.json", images=images, annotations=caption_rows)
+
+
+def _image_row(scene: Scene) -> dict[str, Any]:
+    width, height = scene.canvas
+    return {"id": scene.number, "file_name": picture_name(scene), "width": width, "height": height}
+
+
+def _box_rows(scenes: Sequence[Scene], category: dict[str, int]) -> list[dict[str, Any]]:
+    things = [(scene, thing) for scene in scenes for thing in scene.things]
+    return [
         {
             "id": number,
             "image_id": scene.number,
             "category_id": category[thing.shape],
             "bbox": [float(value) for value in thing.box],
             "area": float(thing.box[2] * thing.box[3]),
-            "iscrowd": 0,
         }
-        for number, (scene, thing) in enumerate(boxes, start=1)
+        for number, (scene, thing) in enumerate(things, start=1)
     ]
-    captions = [(scene, text) for scene in scenes for text in english_captions(scene)]
-    caption_rows = [
-        {"id": number, "image_id": scene.number, "caption": text}
-        for number, (scene, text) in enumerate(captions, start=1)
+
+
+def _lvis(scenes: Sequence[Scene], folder: Path) -> None:
+    """LVIS v1: pictures are those of COCO, named by URL; federated fields; no crowd flag."""
+    images = []
+    for scene in scenes:
+        row = _image_row(scene)
+        url = f"http://images.cocodataset.org/val2017/{row.pop('file_name')}"
+        images.append({**row, "coco_url": url, "neg_category_ids": [], "not_exhaustive_category_ids": []})
+    categories = [
+        {"id": number, "name": f"{name}_(shape)", "synset": f"{name}.n.01", "synonyms": [name], "frequency": "f"}
+        for number, name in enumerate(SHAPES, start=1)
     ]
-    _json(folder / "annotations/instances_val2017.json", images=images, annotations=instances, categories=categories)
-    _json(folder / "annotations/captions_val2017.json", images=images, annotations=caption_rows)
+    rows = _box_rows(scenes, {name: number for number, name in enumerate(SHAPES, start=1)})
+    write_json(folder / "lvis_v1_val.json", images=images, annotations=rows, categories=categories)
+
+
+def _boxclass_cn(scenes: Sequence[Scene], folder: Path) -> None:
+    write_pictures(scenes, folder / "images", lambda scene: f"{scene.number:06d}.jpg")
+    images = [{**_image_row(scene), "file_name": f"{scene.number:06d}.jpg"} for scene in scenes]
+    categories = [{"id": number, "name": name} for number, name in enumerate(SHAPES.values(), start=1)]
+    rows = _box_rows(scenes, {name: number for number, name in enumerate(SHAPES, start=1)})
+    path = folder / "jsonfile/valid_category_data_total_zh.json"
+    write_json(path, images=images, annotations=rows, categories=categories)
 
 
 def _fg_ovd(scenes: Sequence[Scene], folder: Path) -> None:
@@ -76,7 +98,7 @@ def _fg_ovd(scenes: Sequence[Scene], folder: Path) -> None:
             width, height = scene.canvas
             rows.append(
                 {
-                    "img_path": f"val2017/{_file(scene)}",
+                    "img_path": f"val2017/{picture_name(scene)}",
                     "bbox": [float(value) for value in thing.box],
                     "pos_expression": [f"A {thing.english()}."],
                     "neg_expression": negatives(thing, index)[:10],
@@ -88,7 +110,7 @@ def _fg_ovd(scenes: Sequence[Scene], folder: Path) -> None:
                 }
             )
             sent_id += 1
-        _json_lines(folder / f"{name}.jsonl", rows)
+        write_json_lines(folder / f"{name}.jsonl", rows)
 
 
 def _variants(thing: Thing, changed: tuple[str, ...]) -> list[str]:
@@ -103,17 +125,3 @@ def _others(things: Sequence[tuple[Scene, Thing]], thing: Thing, index: int) -> 
     own = f"A {thing.english()}."
     rotated = (*things[index + 1 :], *things[:index])
     return [text for text in dict.fromkeys(f"A {other.english()}." for _, other in rotated) if text != own]
-
-
-def _file(scene: Scene) -> str:
-    return f"{scene.number:012d}.png"
-
-
-def _json(path: Path, **content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-
-
-def _json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
