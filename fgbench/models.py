@@ -8,6 +8,7 @@ names through the entry-point group ``fgbench.adapters``.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,7 @@ class ModelChoice(NamedTuple):
     """A parsed model string.
 
     Attributes:
-        name: base name for results (options that change numbers are added to it later).
+        name: name in results: what was typed, without private folders; of the options those that change numbers.
         entry: family and declared model; None for a third-party factory.
         factory: callable or ``module:function``.
         target: first argument of the factory.
@@ -115,9 +116,9 @@ def parse(text: str) -> ModelChoice:
     Raises:
         UsageError: unknown name, unknown option, a folder that no family recognises.
     """
-    body, _, query = text.partition("?") if not Path(text).exists() else (text, "", "")
+    body, _, query = text.partition("?") if not _exists(text) else (text, "", "")
     options = dict(_option(pair) for pair in query.split("&") if pair)
-    if Path(body).exists():
+    if _exists(body):
         return _choose_path(Path(body), options)
     scheme, colon, target = body.partition(":")
     names = registry()
@@ -127,7 +128,7 @@ def parse(text: str) -> ModelChoice:
         )
     entry = names.get(scheme)
     if not isinstance(entry, ModelEntry):
-        return ModelChoice(body, None, entry, target, options)
+        return ModelChoice(_named(_without_folders(body), options), None, entry, target, options)
     family, model = entry
     if model is None and not target:
         raise UsageError(f"{scheme!r} needs a target, for example {family.example!r}.")
@@ -135,8 +136,8 @@ def parse(text: str) -> ModelChoice:
         raise UsageError(f"{scheme!r} is a model of its own and takes no target; type {scheme!r}.")
     _check_options(family, options)
     if model is None:
-        return ModelChoice(body, entry, family.factory, target, options)
-    return ModelChoice(model.id, entry, family.factory, model.target, {**model.options, **options})
+        return ModelChoice(_named(_without_folders(body), options), entry, family.factory, target, options)
+    return ModelChoice(_named(model.id, options), entry, family.factory, model.target, {**model.options, **options})
 
 
 def load_adapter(text: str) -> Adapter:
@@ -159,9 +160,8 @@ def load_adapter(text: str) -> Adapter:
             f"Model {choice.name!r}: its factory returned {type(adapter).__name__}, which lacks members of the adapter "
             "protocol (info, module, preprocessor, encode_images, encode_texts). See docs/add-a-model.md."
         )
-    query = "&".join(f"{key}={value}" for key, value in sorted(choice.options.items()) if key != "revision")
-    changes: dict[str, Any] = {"name": choice.name + (f"?{query}" if query else "")}
-    if Path(choice.target).exists():
+    changes: dict[str, Any] = {"name": choice.name}
+    if _exists(choice.target):
         # Only the last part: results are published, and nobody's folders belong in them.
         changes["source"] = f"local:{Path(choice.target).resolve().name}"
     if choice.entry and choice.entry.model:
@@ -177,11 +177,33 @@ def _choose_path(path: Path, options: dict[str, str]) -> ModelChoice:
     for family in families():
         if family.accepts(path):
             _check_options(family, options)
-            return ModelChoice(path.resolve().stem, ModelEntry(family, None), family.factory, str(path), options)
+            name = path.resolve().stem if path.is_file() else path.resolve().name
+            return ModelChoice(_named(name, options), ModelEntry(family, None), family.factory, str(path), options)
     raise UsageError(
         f"{path} exists, but no adapter recognises it. Expected a folder with config.json (FG-CLIP 2 or a transformers "
         "model) or with open_clip_config.json."
     )
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # no path at all: too long, or with a NUL
+        return False
+
+
+def _named(name: str, options: Mapping[str, str]) -> str:
+    query = "&".join(f"{key}={value}" for key, value in sorted(options.items()) if key != "revision")
+    return f"{name}?{query}" if query else name
+
+
+def _without_folders(name: str) -> str:
+    """A model string without the folders of local files in it: names are published, folders are private."""
+    return re.sub(r"(?<=[:@])[^:@?]*[/\\](?=[^/\\]+$)", "", name) if _names_a_file(name) else name
+
+
+def _names_a_file(name: str) -> bool:
+    return any(_exists(part) for part in re.split(r"[:@]", name)[1:] if part)
 
 
 def _option(pair: str) -> tuple[str, str]:

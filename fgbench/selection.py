@@ -36,6 +36,9 @@ def datasets() -> Registry[tuple[Task, DatasetSpec]]:
         except UsageError as error:
             warnings.warn(f"Left out: {error}", stacklevel=2)
             continue
+        if not isinstance(task, Task):
+            warnings.warn(f"Left out: {name!r} of {tasks().origin(name)} lacks members of a task.", stacklevel=2)
+            continue
         for spec in task.datasets:
             registry.add(spec.id, (task, spec), origin=f"task {name}")
     return registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TextIO, TypeVar, overload
 
 from fgbench.errors import DataError
 
@@ -44,16 +44,16 @@ def read_json_array(path: Path, block: int = 1 << 20) -> Iterator[tuple[str, dic
     decoder = json.JSONDecoder()
     try:
         with path.open(encoding="utf-8-sig") as file:
-            text = file.read(block).lstrip()
+            text = _filled(file, "", block)
             if not text.startswith("["):
                 raise DataError(f"{path}: expected a JSON array, found {text[:20]!r}.")
             text, number = text[1:], 0
             while True:
-                text = text.lstrip()
-                more = file.read(block) if len(text) < block else ""
-                text = (text + more).lstrip()
+                text = _filled(file, text, block)
                 if text.startswith("]"):
                     return
+                if number and text and not text.startswith(","):
+                    raise DataError(f"{path}: row {number} is not valid JSON: expected ',' before {text[:20]!r}.")
                 text = text.removeprefix(",").lstrip() if number else text
                 try:
                     row, end = decoder.raw_decode(text)
@@ -66,6 +66,8 @@ def read_json_array(path: Path, block: int = 1 << 20) -> Iterator[tuple[str, dic
                     # The row was longer than what has been read so far.
                     text = ("," if number else "") + text + more
                     continue
+                except (ValueError, RecursionError) as error:
+                    raise _unreadable(error, f"{path}: row {number}") from error
                 if not isinstance(row, dict):
                     raise DataError(f"{path}: row {number} should be an object, found {_kind(row)}.")
                 yield f"{path}: row {number}", row
@@ -74,6 +76,14 @@ def read_json_array(path: Path, block: int = 1 << 20) -> Iterator[tuple[str, dic
         raise DataError(f"{path}: not UTF-8 (byte {error.start}). Convert the file to UTF-8.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def _filled(file: TextIO, text: str, block: int) -> str:
+    """At least ``block`` characters from the next one that is no white space, unless the file ends before."""
+    text = text.lstrip()
+    while len(text) < block and (more := file.read(block)):
+        text = (text + more).lstrip()
+    return text
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -116,6 +126,8 @@ def field(row: Mapping[str, Any], name: str, kind: type[V], where: str, default:
     value = row.get(name, default) if default is not None else row.get(name)
     if name not in row and default is None:
         raise DataError(f"{where}: field {name!r} is missing; present are {', '.join(map(repr, row)) or 'none'}.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise DataError(f"{where}: field {name!r} should be a number of at most 64 bits, found {value!r:.60}.")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -146,9 +158,14 @@ def box(row: Mapping[str, Any], where: str, name: str = "bbox") -> tuple[float, 
         DataError: not four numbers.
     """
     values = field(row, name, list, where)
-    if len(values) != 4 or not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-        raise DataError(f"{where}: field {name!r} should be [x, y, width, height] in pixels, found {values!r:.80}.")
-    x, y, width, height = map(float, values)
+    try:
+        if len(values) != 4 or not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+            raise ValueError
+        x, y, width, height = map(float, values)
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"{where}: field {name!r} should be [x, y, width, height] in pixels, found {values!r:.80}."
+        ) from error
     return x, y, width, height
 
 
@@ -162,7 +179,8 @@ def _check_text(value: str, name: str, where: str) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        # Not read_text: it would turn a lone carriage return into the end of a line.
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}). Convert the file to UTF-8.") from error
     except OSError as error:
@@ -174,10 +192,18 @@ def _parse(text: str, where: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}" if "\n" in text else f"column {error.colno}"
-        cut = " The file seems to be cut off; download it again." if error.pos >= len(text.rstrip()) - 1 else ""
+        at_end = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated string")
+        cut = " The file seems to be cut off; download it again." if at_end else ""
         raise DataError(f"{where}: not valid JSON at {place}: {error.msg}.{cut}") from error
-    except RecursionError as error:
-        raise DataError(f"{where}: JSON nested too deeply to be an annotation file.") from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error, where) from error
+
+
+def _unreadable(error: Exception, where: str) -> DataError:
+    """What the parser refuses although it follows JSON's grammar: towers of brackets, numbers of 5,000 digits."""
+    if isinstance(error, RecursionError):
+        return DataError(f"{where}: JSON nested too deeply to be an annotation file.")
+    return DataError(f"{where}: not valid JSON: {error}.")
 
 
 def _kind(value: Any) -> str:

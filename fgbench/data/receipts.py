@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fgbench.data import annotations
+from fgbench.data.annotations import read_json
 from fgbench.data.atomic import write_atomic
 from fgbench.errors import DataError
 
@@ -22,11 +22,13 @@ class Received:
     Attributes:
         size: bytes.
         sha256: digest at the time of the download.
+        commit: of the repository; other files may be from another one while an update is under way.
         unpacked: what came out of it, if it is an archive that had to be unpacked: names beside it.
     """
 
     size: int
     sha256: str
+    commit: str
     unpacked: tuple[str, ...] = ()
 
 
@@ -38,12 +40,14 @@ class Receipt:
         repo: id of the dataset repository.
         revision: as asked for.
         commit: what it stood for.
-        files: by name in the repository; only complete ones.
+        complete: every file that the dataset needs is there.
+        files: by name in the repository; only finished ones.
     """
 
     repo: str
     revision: str
     commit: str
+    complete: bool
     files: Mapping[str, Received] = field(default_factory=dict)
 
     def has(self, folder: Path, name: str) -> bool:
@@ -67,7 +71,7 @@ def read_receipts(folder: Path) -> dict[str, Receipt]:
     if not path.is_file():
         return {}
     try:
-        return {row["repo"]: _receipt(row) for row in annotations.read_json(path)["sources"]}
+        return {row["repo"]: _receipt(row) for row in read_json(path)["sources"]}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
             f"{path}: not a list of downloads as fgbench writes it ({type(error).__name__}: {error}). "
@@ -88,10 +92,12 @@ def write_receipt(folder: Path, receipt: Receipt) -> None:
             "repo": each.repo,
             "revision": each.revision,
             "commit": each.commit,
+            "complete": each.complete,
             "files": {
                 name: {
                     "size": received.size,
                     "sha256": received.sha256,
+                    "commit": received.commit,
                     **({"unpacked": list(received.unpacked)} if received.unpacked else {}),
                 }
                 for name, received in sorted(each.files.items())
@@ -105,7 +111,9 @@ def write_receipt(folder: Path, receipt: Receipt) -> None:
 
 def _receipt(row: Mapping[str, Any]) -> Receipt:
     files = {
-        name: Received(int(each["size"]), str(each["sha256"]), tuple(map(str, each.get("unpacked", ()))))
+        name: Received(
+            int(each["size"]), str(each["sha256"]), str(each["commit"]), tuple(map(str, each.get("unpacked", ())))
+        )
         for name, each in row["files"].items()
     }
-    return Receipt(str(row["repo"]), str(row["revision"]), str(row["commit"]), files)
+    return Receipt(str(row["repo"]), str(row["revision"]), str(row["commit"]), bool(row["complete"]), files)

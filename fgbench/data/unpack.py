@@ -20,17 +20,17 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from fgbench.data.space import FULL, human_size, require_space
 from fgbench.errors import DataError, StoreError
 
-_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".tar": lambda path: path.open("rb"),
-    ".tar.gz": lambda path: cast(IO[bytes], gzip.open(path)),
-    ".tgz": lambda path: cast(IO[bytes], gzip.open(path)),
-    ".tar.bz2": lambda path: cast(IO[bytes], bz2.open(path)),
-    ".tar.xz": lambda path: cast(IO[bytes], lzma.open(path)),
+_OPENERS: dict[str, Callable[..., Any]] = {
+    ".tar": open,
+    ".tar.gz": gzip.open,
+    ".tgz": gzip.open,
+    ".tar.bz2": bz2.open,
+    ".tar.xz": lzma.open,
 }
 _BLOCK = 1 << 20
 _HEADERS = 4 << 20
@@ -72,11 +72,6 @@ class Unpacked:
     top: tuple[str, ...]
 
 
-def can_unpack(name: str) -> bool:
-    """Is this a kind of archive that :func:`unpack` knows (judged by its name)?"""
-    return name.lower().endswith((".zip", *_OPENERS))
-
-
 def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Unpacked:
     """Unpack a zip or tar file into a folder: completely, or not at all.
 
@@ -111,7 +106,9 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Unpacke
     except (NotImplementedError, RuntimeError) as error:
         raise DataError(f"{archive}: cannot be unpacked here ({error}). Unpack it by hand in {folder}.") from error
     except OSError as error:
-        what = "no space left on the disk" if error.errno in FULL else error.strerror or str(error)
+        if error.errno is None:  # bz2 says so when its stream is damaged
+            raise DataError(f"{archive}: damaged ({error}). Delete it and download it again.") from error
+        what = "no space left on the disk" if error.errno in FULL else error.strerror
         raise StoreError(f"{archive}: cannot be unpacked in {folder} ({what}). Nothing was left behind.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -193,7 +190,7 @@ def _unpack_tar(archive: Path, budget: _Budget) -> None:
     suffix = next((each for each in _OPENERS if archive.name.lower().endswith(each)), None)
     if suffix is None:
         raise NotImplementedError(f"expected .zip, {', '.join(_OPENERS)}")
-    with _OPENERS[suffix](archive) as packed:
+    with _OPENERS[suffix](archive, "rb") as packed:
         metered = _Metered(packed, _HEADERS)
         with tarfile.open(fileobj=cast(IO[bytes], metered), mode="r|") as opened:
             for member in opened:

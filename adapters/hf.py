@@ -1,0 +1,250 @@
+"""CLIP, SigLIP and SigLIP 2 (fixed and NaFlex) checkpoints through transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that the field uses
+from torch import Tensor, nn
+
+from fgbench.adapter import Adapter, AdapterInfo, ImageFeatures, Preprocessor, TextFeatures
+from fgbench.errors import ModelError, UsageError
+from fgbench.requests import TextKind
+
+from .checkpoint import Checkpoint, fetch, file_digests, read_json
+from .clip_like import for_every_kind, languages
+from .hf_files import Loaded, load_model, load_tokenizer
+from .hf_pictures import fixed_preprocessor
+from .hf_text import TextTokens, clip_tokens, siglip_tokens
+from .naflex import PATCH, NaflexPixels, NaflexPreprocessor, parse_budget
+from .value_path import clip_value_path, patch_grid
+
+Encode: TypeAlias = Callable[[Mapping[str, Tensor], bool], ImageFeatures]
+
+
+def load(target: str, *, budget: str | None = None, revision: str | None = None) -> Adapter:
+    """Load a transformers checkpoint.
+
+    Args:
+        target: hub id, ``owner/name@revision``, or a folder.
+        budget: patches per picture, for NaFlex models only; without it the dynamic rule holds.
+        revision: commit, branch or tag on the hub.
+
+    Raises:
+        UsageError: no such model, a kind of model that is not supported, options that do not fit.
+        ModelError: a checkpoint that is incomplete, damaged, or not what its configuration says.
+    """
+    if not Path(target).is_dir():
+        target, at, named = target.partition("@")
+        if at and revision is not None and named != revision:
+            raise UsageError(f"{target}@{named} and revision={revision} name two revisions. Give one of them.")
+        revision = named if at else revision
+    checkpoint = fetch(target, revision)
+    kind = read_json(checkpoint.folder, "config.json").get("model_type")
+    if kind not in _BUILDERS:
+        raise UsageError(
+            f"{target} is a model of type {kind!r}. The hf: family supports {', '.join(map(repr, _BUILDERS))} "
+            "(CLIP; SigLIP and SigLIP 2 of fixed resolution; SigLIP 2 NaFlex)."
+        )
+    if kind != "siglip2" and budget is not None:
+        raise UsageError(f"Model option budget={budget}: {target} ({kind}) has a fixed resolution; leave it out.")
+    parts = _BUILDERS[kind](checkpoint, parse_budget(budget))
+    text_config = parts.loaded.model.config.text_config
+    info = AdapterInfo(
+        name=target,
+        family="hf",
+        source=target,
+        revision=checkpoint.revision,
+        dim=parts.dim,
+        languages=languages(int(text_config.vocab_size)),
+        text_length=for_every_kind(parts.tokens.length),
+        text_path=for_every_kind("text"),
+        preprocess=parts.preprocess,
+        dense=parts.dense,
+        region_default="roi" if kind == "clip" else "crop",
+        settings={
+            **parts.settings,
+            "transformers": parts.loaded.version,
+            "lowercase": "adapter" if parts.tokens.lowercase else "tokenizer",
+            "text_padding": "to the full length" if parts.tokens.fixed else "to the longest of a batch",
+            "literal_special_tokens": "read as text",
+        },
+        files=file_digests(checkpoint.folder, parts.loaded.files),
+        notes=(*parts.loaded.notes, *parts.tokens.notes),
+    )
+    return HfAdapter(info, parts)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the kinds of models differ in.
+
+    Attributes:
+        loaded: model, and what was read.
+        preprocessor: picture treatment.
+        tokens: text treatment.
+        encode: the preprocessor's tensors, and whether dense features are wanted, to features.
+        dim: size of the joint space.
+        dense: name of the dense features.
+        preprocess: the picture treatment in words.
+        settings: what else changes the numbers.
+    """
+
+    loaded: Loaded
+    preprocessor: Preprocessor
+    tokens: TextTokens
+    encode: Encode
+    dim: int
+    dense: str
+    preprocess: str
+    settings: Mapping[str, str | int | float | bool]
+
+
+class HfAdapter:
+    """A transformers model as an adapter (:class:`fgbench.adapter.Adapter`)."""
+
+    def __init__(self, info: AdapterInfo, parts: Parts) -> None:
+        self.info = info
+        self.module: nn.Module = parts.loaded.model
+        self.preprocessor = parts.preprocessor
+        self._model = parts.loaded.model
+        self._tokens = parts.tokens
+        self._encode = parts.encode
+
+    def encode_images(self, batch: Mapping[str, Tensor], *, dense: bool) -> ImageFeatures:
+        """Encode pictures of one view; see :meth:`fgbench.adapter.Adapter.encode_images`."""
+        return self._encode(batch, dense)
+
+    def encode_texts(self, texts: Sequence[str], kind: TextKind) -> TextFeatures:
+        """Encode texts; all kinds share one path."""
+        if not texts:
+            return TextFeatures(torch.zeros(0, self.info.dim), [])
+        ids, truncated = self._tokens(texts)
+        # No attention mask: CLIP is causal and does not see the padding, SigLIP was trained with the padding visible.
+        output = self._model.get_text_features(input_ids=ids.to(next(self.module.parameters()).device))
+        return TextFeatures(output.pooler_output, truncated)
+
+
+def _clip(checkpoint: Checkpoint, budget: int | None) -> Parts:
+    loaded = load_model("CLIPModel", checkpoint)
+    model, config = loaded.model, loaded.model.config
+    path = clip_value_path(model)
+
+    def pool(pixels: Tensor) -> Tensor:
+        vectors: Tensor = model.get_image_features(pixel_values=pixels).pooler_output
+        return vectors
+
+    def encode(batch: Mapping[str, Tensor], dense: bool) -> ImageFeatures:
+        return path.run(pool, batch["pixels"]) if dense else ImageFeatures(pool(batch["pixels"]))
+
+    preprocessor = fixed_preprocessor(checkpoint.folder, config.vision_config.image_size)
+    return Parts(
+        loaded,
+        preprocessor,
+        clip_tokens(load_tokenizer(checkpoint.folder), config.text_config),
+        encode,
+        dim=int(config.projection_dim),
+        dense="value path",
+        preprocess=f"{preprocessor.describe()}; dense squash-{preprocessor.size}",
+        settings={"activation": config.vision_config.hidden_act},
+    )
+
+
+def _siglip(checkpoint: Checkpoint, budget: int | None) -> Parts:
+    loaded = load_model("SiglipModel", checkpoint)
+    model, config = loaded.model, loaded.model.config
+    dim, patch = _siglip_dim(model, checkpoint), config.vision_config.patch_size
+
+    def encode(batch: Mapping[str, Tensor], dense: bool) -> ImageFeatures:
+        output = model.get_image_features(pixel_values=batch["pixels"])
+        if not dense:
+            return ImageFeatures(output.pooler_output)
+        tokens = map_value(model.vision_model.head, output.last_hidden_state)
+        return ImageFeatures(output.pooler_output, tokens, patch_grid(batch["pixels"], tokens, (patch, patch)))
+
+    preprocessor = fixed_preprocessor(checkpoint.folder, config.vision_config.image_size)
+    tokens = siglip_tokens(load_tokenizer(checkpoint.folder), config.text_config)
+    return Parts(loaded, preprocessor, tokens, encode, dim, "map-value", preprocessor.describe(), {})
+
+
+def _naflex(checkpoint: Checkpoint, budget: int | None) -> Parts:
+    loaded = load_model("Siglip2Model", checkpoint)
+    model, vision = loaded.model, loaded.model.config.vision_config
+    if vision.patch_size != PATCH:
+        raise ModelError(
+            f"{checkpoint.folder / 'config.json'}: patch_size is {vision.patch_size}; expected {PATCH}, as in every "
+            "published NaFlex model."
+        )
+    loaded = replace(loaded, notes=(*loaded.notes, *_other_treatment(checkpoint)))
+    dim = _siglip_dim(model, checkpoint)
+    model.add_module("fgbench_pixels", NaflexPixels())  # a part of the module, so that it moves to the device with it
+
+    def encode(batch: Mapping[str, Tensor], dense: bool) -> ImageFeatures:
+        pixels, real = model.fgbench_pixels(batch["patches"], batch["shape"])
+        output = model.get_image_features(
+            pixel_values=pixels, pixel_attention_mask=real.int(), spatial_shapes=batch["shape"]
+        )
+        if not dense:
+            return ImageFeatures(output.pooler_output)
+        tokens = map_value(model.vision_model.head, output.last_hidden_state)
+        return ImageFeatures(output.pooler_output, tokens, batch["shape"])
+
+    rule = f"budget {budget}" if budget else "dynamic budget"
+    return Parts(
+        loaded,
+        NaflexPreprocessor(budget),
+        siglip_tokens(load_tokenizer(checkpoint.folder), loaded.model.config.text_config),
+        encode,
+        dim,
+        dense="map-value",
+        preprocess=f"NaFlex, {rule} unless the protocol sets one, patch {PATCH}, bilinear, mean = std = 0.5",
+        settings={"budget": budget or "dynamic"},
+    )
+
+
+def _other_treatment(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """A remark if the checkpoint asks for another picture treatment than the one published for NaFlex models."""
+    if not (checkpoint.folder / "preprocessor_config.json").exists():
+        return ()
+    asked = read_json(checkpoint.folder, "preprocessor_config.json")
+    used = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "patch_size": PATCH, "resample": 2}
+    other = [f"{key} {asked[key]} (used: {value})" for key, value in used.items() if asked.get(key, value) != value]
+    return (f"preprocessor_config.json says {', '.join(other)}",) if other else ()
+
+
+def map_value(head: Any, states: Tensor) -> Tensor:
+    """Dense features of SigLIP: what the attention pooling head would make of each token, were it alone.
+
+    Over a single token the attention is 1 whatever the probe, so a = out_proj(v_proj(h)), then a + MLP(LayerNorm(a)).
+    These vectors are in the text space by construction. A choice of this suite, without a published reference: the
+    authors of SigLIP 2 evaluate regions by cropping.
+
+    Args:
+        head: transformers' pooling head.
+        states: [B, N, D], after the final norm.
+
+    Returns:
+        [B, N, D].
+    """
+    attention = head.attention
+    value = F.linear(states, attention.in_proj_weight.chunk(3)[2], attention.in_proj_bias.chunk(3)[2])
+    mixed = attention.out_proj(value)
+    output: Tensor = mixed + head.mlp(head.layernorm(mixed))
+    return output
+
+
+def _siglip_dim(model: Any, checkpoint: Checkpoint) -> int:
+    image, text = model.config.vision_config.hidden_size, model.text_model.head.out_features
+    if image != text or not model.config.vision_config.vision_use_head:
+        raise ModelError(
+            f"{checkpoint.folder / 'config.json'}: image vectors have {image} dimensions, text vectors {text}, and "
+            f"vision_use_head is {model.config.vision_config.vision_use_head}. Expected one size and a pooling head."
+        )
+    return int(image)
+
+
+_BUILDERS: dict[Any, Callable[[Checkpoint, int | None], Parts]] = {"clip": _clip, "siglip": _siglip, "siglip2": _naflex}
