@@ -46,7 +46,7 @@ class Checkpoint(NamedTuple):
     revision: str | None
 
 
-def fetch(target: str, revision: str | None = None) -> Checkpoint:
+def fetch(target: str, revision: str | None = None, files: Iterable[str] = _WANTED) -> Checkpoint:
     """Find a checkpoint: a folder as it is, or a hub id, downloaded unless it is in the hub's cache.
 
     The hub's own settings (``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_HOME``, tokens) apply.
@@ -54,6 +54,7 @@ def fetch(target: str, revision: str | None = None) -> Checkpoint:
     Args:
         target: a folder, or ``owner/name``.
         revision: commit, branch or tag on the hub.
+        files: patterns of the names to download.
 
     Raises:
         UsageError: no such folder, repository or revision.
@@ -70,7 +71,7 @@ def fetch(target: str, revision: str | None = None) -> Checkpoint:
         raise UsageError(f"{target} is a file. Expected the folder that holds config.json and {WEIGHTS}.")
     where = f"{target!r} on the hub" + (f" (revision {revision!r})" if revision else "")
     try:
-        path = huggingface_hub.snapshot_download(target, revision=revision, allow_patterns=list(_WANTED))
+        path = huggingface_hub.snapshot_download(target, revision=revision, allow_patterns=list(files))
     except hub_errors.HFValidationError as error:
         raise UsageError(f"{target!r} is neither a folder that exists nor a hub id of the form owner/name.") from error
     except hub_errors.GatedRepoError as error:
@@ -146,7 +147,7 @@ def read_state_dict(folder: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     origin: dict[str, str] = {}
     for name in weight_files(folder):
-        for key, tensor in _read_safetensors(folder / name).items():
+        for key, tensor in read_safetensors(folder / name).items():
             if key in state:
                 raise ModelError(f"{folder}: {key} is both in {origin[key]} and in {name}. Download the files again.")
             state[key], origin[key] = tensor, name
@@ -159,10 +160,17 @@ def read_state_dict(folder: Path) -> dict[str, Tensor]:
     return state
 
 
-def load_strict(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+def load_strict(
+    module: nn.Module, state: Mapping[str, Tensor], model: str = "the model that config.json describes"
+) -> None:
     """Load weights by name, all of them and nothing else, in the module's own precision.
 
     The module may lie on the meta device: its parameters are replaced, not filled.
+
+    Args:
+        module: takes the weights.
+        state: the weights by name.
+        model: what ``module`` is, for messages.
 
     Raises:
         ModelError: parameters that are missing, unexpected, of another shape, or not floating point.
@@ -190,7 +198,7 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     ]
     if problems:
         raise ModelError(
-            f"The weights do not fit the model that config.json describes: {'; '.join(problems)}. Expected a "
+            f"The weights do not fit {model}: {'; '.join(problems)}. Expected a "
             "checkpoint of this very architecture, in full or half precision, not quantised. Check that all files are "
             "of one revision."
         )
@@ -231,7 +239,12 @@ def _weight_map(folder: Path) -> dict[str, str]:
     return files
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Read all tensors of one file, in its precision, on the CPU.
+
+    Raises:
+        ModelError: missing, damaged, or something else.
+    """
     try:
         tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
     except FileNotFoundError as error:
@@ -241,23 +254,30 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _diagnose(path: Path, error: Exception) -> str:
-    """What a file that is not safetensors is instead, and what to do, in one sentence."""
+def not_weights(path: Path) -> str | None:
+    """What a file is that holds no weights at all, and what to do, in one sentence; None if it may hold some."""
     try:
         with path.open("rb") as stream:
             head = stream.read(64)
-        size = path.stat().st_size
-    except OSError as unreadable:
-        return f"it cannot be read ({unreadable.strerror or unreadable})."
+    except OSError as error:
+        return f"it cannot be read ({error.strerror or error})."
     if not head:
         return "the file is empty. Download it again."
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return "the file is a web page, not what the page links to. Download it again, with the hub's client."
     if head.startswith(b"version https://git-lfs"):
         return "the file is a Git LFS pointer. Fetch the content with `git lfs pull`."
-    if head.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x04")):
-        return "the file is a pickle, which is never read. Use a revision with safetensors weights, or convert it."
-    return f"the file ({size:,} bytes) is truncated or damaged ({error}). Download it again."
+    return None
+
+
+def _diagnose(path: Path, error: Exception) -> str:
+    """What a file that is not safetensors is instead, and what to do, in one sentence."""
+    if found := not_weights(path):
+        return found
+    with path.open("rb") as stream:
+        if stream.read(4).startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x04")):
+            return "the file is a pickle, which is never read. Use a revision with safetensors weights, or convert it."
+    return f"the file ({path.stat().st_size:,} bytes) is truncated or damaged ({error}). Download it again."
 
 
 def _list(kind: str, entries: list[str]) -> list[str]:

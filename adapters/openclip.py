@@ -20,6 +20,7 @@ from fgbench.adapter import Adapter, AdapterInfo, ImageFeatures, Preprocessor, P
 from fgbench.errors import CapabilityError, ModelError
 from fgbench.requests import TextKind
 
+from .causal_text import causal_encoder
 from .checkpoint import file_digests
 from .clip_like import for_every_kind, languages, presentable
 from .openclip_source import Source, locate, read_weights
@@ -98,6 +99,7 @@ class OpenClipAdapter:
         self._model = module
         self._tokens = tokens
         self._path = path
+        self._causal = causal_encoder(module)
 
     def encode_images(self, batch: Mapping[str, Tensor], *, dense: bool) -> ImageFeatures:
         """Encode ``pixels``, float32 [B, 3, H, W]; see :meth:`fgbench.adapter.Adapter.encode_images`."""
@@ -108,12 +110,15 @@ class OpenClipAdapter:
         return self._path.run(self._pool, batch["pixels"])
 
     def encode_texts(self, texts: Sequence[str], kind: TextKind) -> TextFeatures:
-        """Encode texts at the full context length; all kinds share one path."""
+        """Encode texts; all kinds share one path. Causal towers run at the length of the longest text."""
         if not texts:
             return TextFeatures(torch.zeros(0, self.info.dim), [])
         ids, truncated = self._tokens(texts)
         device = next(self.module.parameters()).device
-        return TextFeatures(self._model.encode_text(ids.to(device), normalize=False), truncated)
+        ids = ids.to(device)
+        if self._causal:
+            return TextFeatures(self._causal(ids), truncated)
+        return TextFeatures(self._model.encode_text(ids, normalize=False), truncated)
 
     def _pool(self, pixels: Tensor) -> Tensor:
         # The explicit flag matters: CoCa normalises unless told otherwise.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("retrieval",)
+NAMES = ("classifier", "retrieval")
 
 
 def main() -> None:
