@@ -8,16 +8,14 @@ The functions below are imported on first use, so that ``import fgbench`` stays 
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from fgbench.api import Evaluation as Evaluation
     from fgbench.api import evaluate as evaluate
     from fgbench.api import plan as plan
     from fgbench.models import load_adapter as load_adapter
-
-__version__ = _version("fgbench")
 
 _HOMES = {"evaluate": "api", "plan": "api", "Evaluation": "api", "load_adapter": "models"}
 
@@ -26,6 +24,11 @@ __all__ = ["Evaluation", "__version__", "evaluate", "load_adapter", "plan"]
 
 def __getattr__(name: str) -> Any:
     """Import a public function when it is first used."""
+    if name == "__version__":
+        # importlib.metadata takes a tenth of a second to import, which --help need not pay.
+        from importlib.metadata import version
+
+        return version("fgbench")
     if name not in _HOMES:
         raise AttributeError(f"module 'fgbench' has no attribute {name!r}")
     from importlib import import_module

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fgbench import selection
 from fgbench.adapter import Adapter, RegionMode
+from fgbench.data.config import data_places
 from fgbench.data.roots import resolve_root
 from fgbench.errors import DataError, UsageError
 from fgbench.models import load_adapter
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from fgbench.runner.device import Precision
     from fgbench.runner.run import OnError
 
-DEFAULT_ROOT = "data"
 DEFAULT_OUTPUT = "results"
 
 
@@ -68,7 +68,7 @@ def plan(
     task: str | Sequence[str] | None = None,
     dataset: str | Sequence[str] | None = None,
     *,
-    data_root: str | Path = DEFAULT_ROOT,
+    data_root: str | Path | None = None,
     limit: int | None = None,
     files: Mapping[str, str | Path] | None = None,
 ) -> Plan:
@@ -77,9 +77,10 @@ def plan(
     Args:
         task: task ids; None or ``all`` for every one.
         dataset: dataset ids; narrows the choice.
-        data_root: folder with the datasets, or ``mini`` for a few generated pictures.
+        data_root: folder with the datasets, or ``mini`` for a few generated pictures; None for the one that
+            ``fgbench.toml`` names, else ``data``.
         limit: keep the first so many items of each subset.
-        files: other places for files, by ``<dataset>.<role>``.
+        files: other places for files, by ``<dataset>.<role>``; they go before those in ``fgbench.toml``.
 
     Raises:
         UsageError: unknown ids or roles, or a data root that does not exist.
@@ -87,7 +88,8 @@ def plan(
     if limit is not None and limit < 1:
         raise UsageError(f"limit is {limit}; expected at least 1.")
     chosen = selection.select(task, dataset)
-    return make_plan(chosen, resolve_root(data_root), overrides=_overrides(files or {}), limit=limit)
+    data_root, files = data_places(data_root, files)
+    return make_plan(chosen, resolve_root(data_root), overrides=overrides_by_dataset(files), limit=limit)
 
 
 def evaluate(
@@ -95,7 +97,7 @@ def evaluate(
     task: str | Sequence[str] | None = None,
     dataset: str | Sequence[str] | None = None,
     *,
-    data_root: str | Path = DEFAULT_ROOT,
+    data_root: str | Path | None = None,
     output: str | Path = DEFAULT_OUTPUT,
     device: str = "auto",
     precision: Precision = "fp32",
@@ -132,6 +134,7 @@ def evaluate(
         StoreError: results cannot be written.
     """
     passed = {key: value for key, value in locals().items() if key not in {"model", "progress"}}
+    data_root, files = data_places(data_root, files)
     selected = plan(task, dataset, data_root=data_root, limit=limit, files=files)
 
     from fgbench.results import folder as results_folder
@@ -163,7 +166,8 @@ def evaluate(
     report = run(selected, encoder, region_mode=mode, on_error=on_error, progress=progress or Silent())
 
     effective = {
-        **passed, "device": torch_device.type, "region_mode": mode, "batch_size": batch_size, "workers": workers,
+        **passed, "data_root": data_root, "files": files,
+        "device": torch_device.type, "region_mode": mode, "batch_size": batch_size, "workers": workers,
         "task": sorted({each.task.id for each in selected.datasets}),
         "dataset": [each.spec.id for each in selected.datasets],
     }  # fmt: skip
@@ -202,7 +206,15 @@ def _result_name(adapter: Adapter, mode: RegionMode, precision: Precision) -> st
     return name + ("&" if "?" in name else "?") * bool(extras) + "&".join(extras)
 
 
-def _overrides(files: Mapping[str, str | Path]) -> dict[str, dict[str, Path]]:
+def overrides_by_dataset(files: Mapping[str, str | Path]) -> dict[str, dict[str, Path]]:
+    """Places by dataset and role.
+
+    Args:
+        files: places by ``<dataset>.<role>``.
+
+    Raises:
+        UsageError: a key of another form, or an unknown dataset.
+    """
     overrides: dict[str, dict[str, Path]] = {}
     for key, path in files.items():
         dataset, dot, role = key.partition(".")

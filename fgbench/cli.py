@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import Enum
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from fgbench.cli_data import app as data_app
+from fgbench.cli_options import DatasetOption, JsonOption, RootOption, SetOption, TaskOption, files, print_json
 from fgbench.errors import FgbenchError, UsageError
 
 
@@ -28,12 +29,13 @@ class _Group(TyperGroup):
 app = typer.Typer(
     name="fgbench",
     cls=_Group,
-    help="Fine-grained evaluation of image-text models on 29 datasets, English and Chinese.",
+    help="Fine-grained evaluation of image-text models, English and Chinese.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(data_app, name="data")
 
 
 class _Listed(str, Enum):
@@ -58,19 +60,9 @@ class _OnError(str, Enum):
     skip = "skip"
 
 
-TaskOption = Annotated[str, typer.Option("--task", "-t", help="Task ids, comma-separated, or 'all'.")]
-DatasetOption = Annotated[str | None, typer.Option("--dataset", "-d", help="Dataset ids, comma-separated.")]
-RootOption = Annotated[
-    str, typer.Option(help="Folder that holds the datasets, or 'mini' for a few generated pictures.")
-]
 LimitOption = Annotated[
     int | None, typer.Option(min=1, help="Only the first N items of each subset; not comparable with anything.")
 ]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="DATASET.ROLE=PATH", help="Where a file or folder lies instead; may be repeated."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output instead of a table.")]
 
 
 @app.command("eval")
@@ -78,7 +70,7 @@ def eval_(
     model: Annotated[str, typer.Option("--model", "-m", help="Alias, scheme:target or folder; see 'list models'.")],
     task: TaskOption = "all",
     dataset: DatasetOption = None,
-    data_root: RootOption = "data",
+    data_root: RootOption = None,
     output: Annotated[Path, typer.Option(help="Results folder.")] = Path("results"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[_Precision, typer.Option(help="Of activations; weights stay float32.")] = _Precision.fp32,
@@ -117,11 +109,11 @@ def eval_(
         limit=limit,
         on_error=on_error.value,
         fresh=fresh,
-        files=_files(set_),
+        files=files(set_),
         progress=Bars(),
     )
     if json_:
-        _print_json(
+        print_json(
             {
                 "records": list(result.records),
                 "not_evaluated": [
@@ -142,7 +134,7 @@ def eval_(
 def plan(
     task: TaskOption = "all",
     dataset: DatasetOption = None,
-    data_root: RootOption = "data",
+    data_root: RootOption = None,
     limit: LimitOption = None,
     set_: SetOption = None,
     json_: JsonOption = False,
@@ -150,9 +142,9 @@ def plan(
     """Show what would be encoded, what is saved by encoding each input once, and what is missing. Loads no model."""
     from fgbench import api
 
-    made = api.plan(task, dataset, data_root=data_root, limit=limit, files=_files(set_))
+    made = api.plan(task, dataset, data_root=data_root, limit=limit, files=files(set_))
     if json_:
-        _print_json(made.summary())
+        print_json(made.summary())
     else:
         from fgbench.report.screen import print_plan
 
@@ -168,7 +160,7 @@ def list_(what: Annotated[_Listed, typer.Argument(help="What to list.")], json_:
         what
     ]()
     if json_:
-        _print_json(rows)
+        print_json(rows)
     else:
         screen.print_rows(rows, leave_out=("family", "source", "licence", "aliases"))
 
@@ -180,7 +172,7 @@ def show(name: Annotated[str, typer.Argument(help="Id of a dataset or model.")],
 
     facts = catalogue.facts(name)
     if json_:
-        _print_json(facts)
+        print_json(facts)
     else:
         screen.print_facts(facts)
 
@@ -198,17 +190,3 @@ def main() -> None:
 def _stop(message: str, code: int) -> NoReturn:
     print(f"fgbench: {message}", file=sys.stderr)  # noqa: T201 - the one place where errors reach the user
     sys.exit(code)
-
-
-def _print_json(content: Any) -> None:
-    typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
-
-
-def _files(pairs: list[str] | None) -> dict[str, str]:
-    files = {}
-    for pair in pairs or ():
-        key, equals, path = pair.partition("=")
-        if not equals:
-            raise UsageError(f"--set {pair}: expected DATASET.ROLE=PATH, for example coco.images=/data/val2017.")
-        files[key] = path
-    return files

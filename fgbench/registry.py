@@ -76,14 +76,11 @@ class Registry(Generic[T]):
         Raises:
             UsageError: unknown or ambiguous name, or a plug-in that cannot be imported.
         """
-        distribution, slash, short = name.rpartition("/")
-        points = self._entry_points.get(short if slash else name, [])
-        if slash:
-            points = [point for point in points if point.dist and point.dist.name == distribution]
-        elif name in self._things and not points:
+        points = self._points(name)
+        if name in self._things and not points:
             return self._things[name]
         owners = [f"{point.dist.name if point.dist else '?'}/{point.name}" for point in points]
-        if len(points) + (not slash and name in self._things) > 1:
+        if len(points) + (name in self._things) > 1:
             built_in = [f"{name} of fgbench itself"] if name in self._things else []
             raise UsageError(
                 f"{self.kind.capitalize()} {name!r} is claimed by {', '.join(built_in + owners)}. "
@@ -103,7 +100,7 @@ class Registry(Generic[T]):
         """Where a name comes from: a module, or the distribution that provides the entry point."""
         if name in self._origins:
             return self._origins[name]
-        point = self._entry_points[name][0]
+        point = self._points(name)[0]
         return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
 
     def names(self) -> list[str]:
@@ -111,7 +108,13 @@ class Registry(Generic[T]):
         return [*self._things, *(name for name in self._entry_points if name not in self._things)]
 
     def __contains__(self, name: str) -> bool:
-        return name in self._things or name in self._entry_points
+        return name in self._things or bool(self._points(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
+
+    def _points(self, name: str) -> list[EntryPoint]:
+        """Entry points of this name, from any package or, for ``distribution/name``, from one."""
+        distribution, slash, short = name.rpartition("/")
+        points = self._entry_points.get(short, [])
+        return [point for point in points if not slash or (point.dist and point.dist.name == distribution)]

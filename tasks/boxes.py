@@ -87,8 +87,8 @@ def read_lvis_boxes(files: DatasetFiles, limit: int | None) -> LabelledBoxes:
     notes: tuple[str, ...] = ()
     if rows.passed_over:
         notes = (
-            f"{root.place} has no train2017: only the subset val2017 was evaluated; "
-            f"{rows.passed_over:,} boxes on train2017 pictures were left out.",
+            f"{root.place} has no train2017: only the subset val2017 was evaluated; {rows.passed_over:,} boxes on "
+            f"{rows.images_passed_over:,} train2017 pictures were left out.",
         )
     classes = [name.replace("_", " ") for name in coco.categories.values()]
     return _boxes(coco, rows, subsets, "full" if train else "val2017", classes, notes)
@@ -135,6 +135,7 @@ class _Rows:
     rejected: Counter[str]
     considered: int
     passed_over: int
+    images_passed_over: int = 0
 
 
 def _collect(coco: CocoFile, image: Callable[[Mapping[str, object], str], ImageRef | None], limit: int | None) -> _Rows:
@@ -162,6 +163,7 @@ def _collect(coco: CocoFile, image: Callable[[Mapping[str, object], str], ImageR
             row_id = get(annotation, "id", int, where, rows.considered)
             rows.kept.append(_Row(row_id, index, box(annotation, where), category, annotation))
     rows.refs = list(refs)
+    rows.images_passed_over = sum(ref is None for ref in located.values())
     return rows
 
 

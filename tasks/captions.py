@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 from fgbench.data.annotations import field, read_json, read_json_array, read_lines, strings
 from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError, DataMissingError
+from fgbench.requests import ImageRef
 from fgbench.spec import DatasetSpec
 
 from .coco_format import read_coco
@@ -47,35 +50,49 @@ def read_flickr30k(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
     path = files.annotation("annotations")
     content = read_json(path)
     if isinstance(content, dict):
-        return read_karpathy(spec, files)
+        return _karpathy(content, path, files, first=None)
+    if not isinstance(content, list):
+        raise DataError(f"{path}: expected a list of rows with 'image' and 'caption', or Karpathy's object.")
     root = files.image_root()
     items = []
-    for number, row in enumerate(content if isinstance(content, list) else []):
+    for number, row in enumerate(content):
         where = f"{path}: row {number}"
         if not isinstance(row, dict):
             raise DataError(f"{where} should be an object with 'image' and 'caption'.")
         name = field(row, "image", str, where)
-        items.append(Captioned(name, root.image(name, where, anywhere=True), tuple(strings(row, "caption", where))))
-    return CaptionFile(_five_each(items, str(path)))
+        texts = strings(row, "caption", where)
+        items.append(_with_five(name, root.image(name, where, anywhere=True), texts, where))
+    return CaptionFile(items)
 
 
 def read_karpathy(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
     """The test split of a Karpathy file; the first five sentences of each picture, as written (``raw``)."""
     path = files.annotation("annotations")
     content = read_json(path)
-    root = files.image_root()
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected an object with 'images', as in Karpathy's files.")
+    return _karpathy(content, path, files, first=CAPTIONS_PER_IMAGE)
+
+
+def _karpathy(content: dict[str, Any], path: Path, files: DatasetFiles, *, first: int | None) -> CaptionFile:
+    """The test split of a Karpathy file, with the ``first`` so many sentences of each picture (None: all)."""
+    root = files.image_root()
     items = []
     for number, row in enumerate(field(content, "images", list, str(path))):
         where = f"{path}: images[{number}]"
+        if not isinstance(row, dict):
+            raise DataError(f"{where} should be an object with 'filename', 'split' and 'sentences'.")
         if field(row, "split", str, where) != "test":
             continue
-        name = "/".join(filter(None, (row.get("filepath", ""), field(row, "filename", str, where))))
-        texts = [field(sentence, "raw", str, where) for sentence in field(row, "sentences", list, where)]
-        ref = root.image(name, where, anywhere=True)
-        items.append(Captioned(name, ref, tuple(texts[:CAPTIONS_PER_IMAGE])))
-    return CaptionFile(_five_each(items, str(path)))
+        folder, file = field(row, "filepath", str, where, ""), field(row, "filename", str, where)
+        name = f"{folder}/{file}" if folder else file
+        texts = []
+        for sentence in field(row, "sentences", list, where):
+            if not isinstance(sentence, dict):
+                raise DataError(f"{where}: field 'sentences' should hold objects with the text as 'raw'.")
+            texts.append(field(sentence, "raw", str, where))
+        items.append(_with_five(name, root.image(name, where, anywhere=True), texts[:first], where))
+    return CaptionFile(items)
 
 
 def read_flickr30k_cna(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
@@ -83,18 +100,20 @@ def read_flickr30k_cna(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
     path = files.annotation("annotations")
     root = files.image_root()
     groups: dict[str, list[str]] = {}
+    first: dict[str, str] = {}
     for where, line in read_lines(path):
         if not line.strip():
             continue
-        name, tab, caption = line.strip().partition("\t")
-        if not tab or not caption.strip():
-            raise DataError(f"{where}: expected 'id<TAB>caption', found {line!r:.80}.")
-        groups.setdefault(name.split("#")[0].removesuffix(".jpg"), []).append(caption.strip())
-    items = [
-        Captioned(name, root.image(f"{name}.jpg", str(path), anywhere=True), tuple(texts))
-        for name, texts in groups.items()
-    ]
-    return CaptionFile(_five_each(items, str(path)))
+        fields = [part.strip() for part in line.strip().split("\t")]
+        if len(fields) != 2 or not all(fields):
+            raise DataError(f"{where}: expected 'id<TAB>caption' with one TAB, found {line!r:.80}.")
+        name = fields[0].split("#")[0].removesuffix(".jpg")
+        first.setdefault(name, where)
+        groups.setdefault(name, []).append(fields[1])
+    items = []
+    for name, texts in groups.items():
+        items.append(_with_five(name, root.image(f"{name}.jpg", first[name], anywhere=True), texts, first[name]))
+    return CaptionFile(items)
 
 
 _COCO_CN = re.compile(r"(COCO_(train|val)2014_(\d{12}))#zh[a-z]#\d+\s(.*)")
@@ -123,7 +142,7 @@ def read_coco_cn(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
         if name not in refs:
             choices = (f"{part}2014/{name}.jpg", f"train2017/{number}.jpg", f"val2017/{number}.jpg")
             found = [root.image(choice, where) for choice in choices]
-            refs[name] = next((ref for ref in found if ref.member or files.folders.has(ref.path)), found[0])
+            refs[name] = next((ref for ref in found if _on_disk(ref, files)), found[0])
     return CaptionFile(
         [Captioned(name, refs[name], tuple(texts[:CAPTIONS_PER_IMAGE])) for name, texts in groups.items()]
     )
@@ -170,25 +189,31 @@ def read_dci(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
 def read_pairs(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
     """Lines ``path<TAB>caption``; trailing white space stripped, then exactly two fields.
 
-    What the paths are relative to is not documented: the image folder is tried first, then the data root, then the last
-    part of the name is looked for in the image folder and its archives.
+    What the paths are relative to is not documented. Tried are the image folder, the folder of the annotation file and
+    the data root (only the first if the user named it); then the last part of the name is looked for in the image
+    folder and its archives.
 
     Raises:
         DataError: a line without exactly one TAB (the official script stops there too).
     """
     path = files.annotation("annotations")
-    root, base = files.image_root(), files.data_root()
+    root = files.image_root()
+    folders = () if "images" in files.overrides else (path.parent, files.root)
     items = []
     for where, line in _without_last_blank(read_lines(path)):
         fields = line.rstrip().split("\t")
         if len(fields) != 2 or not fields[0]:
             raise DataError(f"{where}: expected 'path<TAB>caption' with one TAB, found {line!r:.80}.")
         name, caption = fields
-        ref = base.image(name, where)
-        if ref.member or not files.folders.has(ref.path):
-            ref = root.image(name, where, anywhere=True)
+        choices = [root.image(name, where), *(files.below(folder, name, where) for folder in folders)]
+        found = next((ref for ref in choices if _on_disk(ref, files)), None)
+        ref = found or root.image(name, where, anywhere=True)
         items.append(Captioned(name, ref, (caption,)))
     return CaptionFile(items)
+
+
+def _on_disk(ref: ImageRef, files: DatasetFiles) -> bool:
+    return bool(ref.member) or files.folders.has(ref.path)
 
 
 def _without_last_blank(lines: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -198,11 +223,10 @@ def _without_last_blank(lines: Iterable[tuple[str, str]]) -> list[tuple[str, str
     return rows
 
 
-def _five_each(items: list[Captioned], where: str) -> list[Captioned]:
-    for item in items:
-        if len(item.captions) != CAPTIONS_PER_IMAGE:
-            raise DataError(
-                f"{where}: picture {item.id} has {len(item.captions)} captions; the protocol takes exactly "
-                f"{CAPTIONS_PER_IMAGE} per picture. Is this the published file?"
-            )
-    return items
+def _with_five(name: str, image: ImageRef, captions: Sequence[str], where: str) -> Captioned:
+    if len(captions) != CAPTIONS_PER_IMAGE:
+        raise DataError(
+            f"{where}: picture {name} has {len(captions)} captions; the protocol takes exactly "
+            f"{CAPTIONS_PER_IMAGE} per picture. Is this the published file?"
+        )
+    return Captioned(name, image, tuple(captions))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -147,6 +148,7 @@ class Classification:
         root = files.image_root()
         names, images, label = [], [], []
         rejected: Counter[str] = Counter()
+        strange: dict[str, None] = {}
         for name, ref in root.listing().items():
             if not name.lower().endswith(_PICTURES):
                 continue
@@ -154,6 +156,7 @@ class Classification:
             index = self.labels[spec.id](folder)
             if index is None:
                 rejected["unknown_class_folder"] += 1
+                strange[folder] = None
                 continue
             names.append(name)
             images.append(ref)
@@ -167,7 +170,11 @@ class Classification:
             places = "\n  ".join(map(str, files.places("images")))
             raise DataMissingError(f"{spec.id}: no pictures found. Looked for:\n  {places}\n{spec.how_to_get}")
         items = _Items(names[:limit], images[:limit], np.array(label[:limit], dtype=np.int64))
-        return Loaded(items, size={"all": len(items.names) + rejected.total()}, rejected=rejected)
+        notes: tuple[str, ...] = ()
+        if strange:
+            shown = ", ".join(map(repr, itertools.islice(strange, 5))) + (", …" if len(strange) > 5 else "")
+            notes = (f"{len(strange):,} folders below {root.place.name} are not named after a class: {shown}",)
+        return Loaded(items, size={"all": len(items.names) + rejected.total()}, rejected=rejected, notes=notes)
 
     def requests(self, spec: DatasetSpec, loaded: Loaded) -> Mapping[str, Request]:
         """The global embedding of every picture, one prototype per class."""

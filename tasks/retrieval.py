@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fgbench.data.files import DatasetFiles
+from fgbench.errors import DataError
 from fgbench.metrics.ranks import best_per_query, recall_at, target_ranks
 from fgbench.requests import Embeddings, ImageRef, Images, Request, Texts
 from fgbench.spec import DatasetSpec, Loaded, Score, Scores
@@ -70,6 +71,10 @@ class Retrieval:
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
         """See :class:`fgbench.spec.Task`."""
         content = self.readers[spec.id](spec, files)
+        if not content.items:
+            raise DataError(
+                f"{', '.join(map(str, files.read))}: there is no picture with captions for {spec.id} in it."
+            )
         items = content.items[:limit]
         texts = [spec.protocol.text.prepare(caption) for item in items for caption in item.captions]
         owner = np.repeat(np.arange(len(items), dtype=np.int64), [len(item.captions) for item in items])
@@ -109,5 +114,5 @@ class Retrieval:
                 "t2i_rank": ranks["t2i"],
                 "t2i_image": owner,
             },
-            ties={"i2t": int(image_to_text.tied.sum()), "t2i": int(text_to_image.tied.sum())},
+            ties={"i2t": len(np.unique(owner[image_to_text.tied])), "t2i": int(text_to_image.tied.sum())},
         )

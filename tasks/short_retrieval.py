@@ -106,11 +106,10 @@ FLICKR30K = DatasetSpec(
     hub=(
         HubSource(
             "nlphuji/flickr_1k_test_image_text_retrieval",
-            ("images_flickr_1k_test.zip", "test_1k_flickr.csv"),
+            ("images_flickr_1k_test.zip",),
             "flickr30k",
             sha256={
                 "images_flickr_1k_test.zip": "b0fa9970cc1680a9334818b9da151a62024772b72b961e1454eb6e9866dd7cee",
-                "test_1k_flickr.csv": "a427bd870759196b9af09ba9cbd3f0a49c6e6a50c7eafcd9001fdd9f81219105",
             },
         ),
     ),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from fgbench.data.archives import is_archive, members
+from fgbench.data.archives import ARCHIVES, is_archive, members
 from fgbench.errors import DataError, DataMissingError, UsageError
 from fgbench.requests import ImageRef
 from fgbench.spec import DatasetSpec
@@ -63,9 +63,18 @@ class DatasetFiles:
         found = next((place for place in places if place.exists()), places[0])
         return ImageRoot(found, self.spec.id, self.folders)
 
-    def data_root(self) -> ImageRoot:
-        """The data root itself, for annotations whose image names start there."""
-        return ImageRoot(self.root, self.spec.id, self.folders)
+    def below(self, folder: Path, name: str, where: str) -> ImageRef:
+        """The file called ``name`` below some other folder, there or not; archives that lie there are not opened.
+
+        Args:
+            folder: for example the data root, for annotations whose image names start there.
+            name: relative posix path, as written in the annotation file.
+            where: file and line or field, for the message.
+
+        Raises:
+            DataError: the name is absolute, empty or climbs out of the folder.
+        """
+        return ImageRoot(folder, self.spec.id, self.folders).expected(name, where)
 
     def places(self, role: str) -> list[Path]:
         """Where a role is looked for, best first."""
@@ -138,9 +147,9 @@ class ImageRoot:
             DataError: the name is absolute, empty or climbs out of the folder.
         """
         parts = self._parts(name, where)
-        expected = os.path.join(self.place, *parts)  # noqa: PTH118 - a Path per picture is slow at 10^5 pictures
-        if self._folders.has(expected):
-            return ImageRef(expected)
+        expected = self.expected(name, where)
+        if self._folders.has(expected.path):
+            return expected
         flat = os.path.join(self.place, parts[-1])  # noqa: PTH118
         if anywhere and self._folders.has(flat):
             return ImageRef(flat)
@@ -149,27 +158,48 @@ class ImageRoot:
             member = self._archived.get("/".join(parts[-count:])) if count else None
             if member:
                 return member
-        return ImageRef(expected)
+        return expected
+
+    def expected(self, name: str, where: str) -> ImageRef:
+        """Where the picture called ``name`` lies if it is a file of its own; arguments as for :meth:`image`."""
+        # A Path per picture is slow at 10^5 pictures.
+        return ImageRef(os.path.join(self.place, *self._parts(name, where)))  # noqa: PTH118
 
     def listing(self) -> dict[str, ImageRef]:
-        """Every file one folder deep, by ``folder/name``, in sorted order: for sets whose labels are folder names."""
-        found = dict(self._archived)
+        """Every file one folder deep, by ``folder/name``, in sorted order: for sets whose labels are folder names.
+
+        Members of archives count by the last two parts of their name. A file wins over an archive, and of two archives
+        with the same member the one whose name sorts first.
+        """
+        found: dict[str, ImageRef] = {}
         for folder in self._folders.names(str(self.place)):
             inside = os.path.join(self.place, folder)  # noqa: PTH118
             for name in self._folders.names(inside):
                 found[f"{folder}/{name}"] = ImageRef(os.path.join(inside, name))  # noqa: PTH118
+        for archive in self._archives:
+            for name, ref in members(archive).items():
+                found.setdefault("/".join(name.split("/")[-2:]), ref)
         return dict(sorted(found.items()))
+
+    @cached_property
+    def _archives(self) -> list[Path]:
+        """The archives in this folder, sorted; or the place itself, if it is one."""
+        if self.place.is_file():
+            if not is_archive(self.place):
+                raise DataError(
+                    f"{self.place}: not a folder, and not an archive whose pictures can be read in place "
+                    f"({', '.join(ARCHIVES)}). Unpack it, and give the folder as images of {self._dataset}."
+                )
+            return [self.place]
+        places = (self.place / name for name in sorted(self._folders.names(str(self.place))))
+        return list(filter(is_archive, places))
 
     @cached_property
     def _archived(self) -> dict[str, ImageRef]:
         """Members of the archives here, by every suffix of their path down to the file name, if it is unambiguous."""
-        if self.place.is_dir():
-            archives = [self.place / name for name in sorted(self._folders.names(str(self.place)))]
-        else:
-            archives = [self.place]
         found: dict[str, ImageRef] = {}
         ambiguous: set[str] = set()
-        for archive in filter(is_archive, archives):
+        for archive in self._archives:
             for name, ref in members(archive).items():
                 parts = name.split("/")
                 for start in range(len(parts)):

@@ -147,7 +147,8 @@ def fetch(source: HubSource, root: Path, revision: str | None = None, say: Say =
     size = sum(file.size or 0 for file in missing if not (folder / file.name).is_file())
     require_space(folder, size, f"Downloading {source.repo}")
     if missing:
-        say(f"{source.repo} at {listing.commit[:12]}: {len(missing)} files, {human_size(size)}, to {folder}")
+        number = f"{len(missing)} files" if len(missing) > 1 else "1 file"
+        say(f"{source.repo} at {listing.commit[:12]}: {number}, {human_size(size)}, to {folder}")
     files = dict(receipt.files) if receipt else {}
     downloaded, unpacked = [], []
     for file in missing:

@@ -47,8 +47,9 @@ class DatasetState:
 
     Attributes:
         id, title, licence: of the dataset.
-        state: ``present``: annotations are readable and every picture that they name is on disk; ``partial``: some of
-            it is there; ``missing``: nothing is; ``broken``: annotations cannot be understood.
+        state: ``present``: annotations are readable and every picture that they name is on disk; ``partial``: some
+            annotation files or pictures are there; ``missing``: no annotations are (no pictures, where there are no
+            annotations); ``broken``: annotations cannot be understood.
         roles: where each kind of file was found, or looked for.
         items, published_items: items in the annotations, and in the published dataset.
         pictures, pictures_found: distinct pictures that are named, and of them on disk.

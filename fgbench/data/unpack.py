@@ -13,6 +13,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import uuid
 import zipfile
@@ -32,6 +33,10 @@ _OPENERS: dict[str, Callable[..., Any]] = {
     ".tar.bz2": bz2.open,
     ".tar.xz": lzma.open,
 }
+_BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, struct.error, EOFError,
+    ValueError,
+)  # fmt: skip
 _BLOCK = 1 << 20
 _HEADERS = 4 << 20
 """Bytes that the headers between two members of a tar file may take; tarfile keeps them in memory."""
@@ -101,7 +106,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> Unpacke
         for source, target in moves:
             source.rename(target)
         return Unpacked(budget.members, budget.size, top)
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
+    except _BROKEN as error:
         raise DataError(f"{archive}: damaged or not complete ({error}). Delete it and download it again.") from error
     except (NotImplementedError, RuntimeError) as error:
         raise DataError(f"{archive}: cannot be unpacked here ({error}). Unpack it by hand in {folder}.") from error

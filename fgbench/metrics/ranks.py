@@ -40,7 +40,8 @@ def target_ranks(
 
     Rank = number of strictly more similar items + number of equally similar items with a lower index. A target's own
     similarity is read from the same block product as its rivals': computed separately it would differ in the last
-    bit and the target could count as better than itself.
+    bit and the target could count as better than itself. For the same reason equal gallery rows are multiplied once: a
+    matrix product may give equal columns different last bits, depending on their place.
 
     Args:
         queries: float32 [Q, D].
@@ -67,11 +68,14 @@ def target_ranks(
     rank = np.zeros(len(query_index), dtype=np.int64)
     tied = np.zeros(len(query_index), dtype=bool)
     step = max(1, block_values // max(1, len(gallery)))
+    distinct, column = _distinct(gallery)
     for start in range(0, len(queries), step):
         first, last = np.searchsorted(query_index, [start, start + step])
         if first == last:
             continue
-        similarity = queries[start : start + step] @ gallery.T
+        similarity = queries[start : start + step] @ distinct.T
+        if column is not None:
+            similarity = similarity[:, column]
         rows = query_index[first:last] - start
         # The pairs of one query are contiguous: handle every query's first pair, then every second, ….
         slot = np.arange(last - first) - np.searchsorted(rows, rows)
@@ -106,6 +110,22 @@ def _count(similarity: Float32, target: npt.NDArray[np.int64]) -> tuple[npt.NDAr
     for row in np.flatnonzero(tied):
         before[row] += int(equal[row, : target[row]].sum())
     return before, tied
+
+
+def _distinct(gallery: Float32) -> tuple[Float32, npt.NDArray[np.int64] | None]:
+    """The different rows, in order of first appearance, and where each row is among them (None: all differ)."""
+    if not gallery.size:
+        return gallery, None
+    # Adding zero turns -0.0 into 0.0; then equal rows are equal bytes.
+    clean = np.ascontiguousarray(gallery + np.float32(0))
+    rows = clean.view(np.dtype((np.void, clean.itemsize * clean.shape[1]))).reshape(-1)
+    _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
+    if len(first) == len(gallery):
+        return gallery, None
+    order = np.argsort(first)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return gallery[first[order]], place[inverse]
 
 
 def _check_index(name: str, index: npt.NDArray[np.int64], size: int) -> None:

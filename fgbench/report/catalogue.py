@@ -17,9 +17,12 @@ Row = dict[str, Any]
 
 def tasks() -> list[Row]:
     """One row per task: id, title, datasets."""
-    registry = selection.tasks()
-    found = [registry.get(name) for name in registry]
-    return [{"id": task.id, "title": task.title, "datasets": [spec.id for spec in task.datasets]} for task in found]
+    registry = selection.datasets()  # those of a plug-in that cannot be loaded have been left out
+    found = {task.id: task for task, _ in map(registry.get, registry)}
+    return [
+        {"id": name, "title": task.title, "datasets": [spec.id for spec in task.datasets]}
+        for name, task in found.items()
+    ]
 
 
 def datasets() -> list[Row]:
@@ -85,7 +88,7 @@ def facts(name: str) -> Row:
         _, spec = selection.datasets().get(name)
         return _dataset(spec)
     models = model_names.registry()
-    if name.rpartition("/")[2] not in models:
+    if name not in models:
         raise UsageError(unknown_name("dataset or model", name, [*selection.datasets(), *models]))
     entry = models.get(name)
     if not isinstance(entry, ModelEntry):

@@ -31,9 +31,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
         raise UsageError(
-            f"Device {name!r} cannot be used here ({reason}). Try --device auto or --device cpu."
+            f"Device {name!r} cannot be used here ({_first_line(error)}). Try --device auto or --device cpu."
         ) from error
     return device
 
@@ -70,11 +69,10 @@ class BatchRunner:
         Raises:
             ModelError: a single item does not fit.
         """
-        if self._limit and len(items) > self._limit:
+        limit = self._limit  # one of the pieces may lower it
+        if limit and len(items) > limit:
             return [
-                part
-                for start in range(0, len(items), self._limit)
-                for part in self(function, items[start : start + self._limit])
+                part for start in range(0, len(items), limit) for part in self(function, items[start : start + limit])
             ]
         try:
             return [function(items)]
@@ -83,7 +81,7 @@ class BatchRunner:
                 raise
             if len(items) == 1:
                 raise ModelError(
-                    f"Out of memory on a batch of one ({str(error).splitlines()[0]}). Use a device with more memory, "
+                    f"Out of memory on a batch of one ({_first_line(error)}). Use a device with more memory, "
                     "--precision bf16, or a smaller model."
                 ) from error
         # Outside the except block: the traceback would keep the failed batch's tensors alive.
@@ -101,6 +99,10 @@ class BatchRunner:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -177,9 +177,7 @@ class Encoder:
 
         batch = collate([each.inputs for each in trips], self.device)
         features = self.adapter.encode_images(batch, dense=dense)
-        self._check(features, len(trips), dense)
-        # One transfer for the whole batch instead of one per picture.
-        grids = features.grid.tolist() if dense and features.grid is not None else []
+        grids = self._check(features, len(trips), dense)
         rows = []
         for number, each in enumerate(trips):
             parts = [features.pooled[number][None].float()] if each.trip.pooled else []
@@ -189,7 +187,7 @@ class Encoder:
                     tokens = torch.nn.functional.normalize(tokens, dim=-1)
                 boxes = np.array(list(each.trip.regions.values()), dtype=np.float64)
                 with torch.autocast(self.device.type, enabled=False):
-                    parts.append(pool(tokens, tuple(grids[number]), each.job.size, boxes))
+                    parts.append(pool(tokens, grids[number], each.job.size, boxes))
                 self.stats.regions_pooled += len(boxes)
             rows.append(torch.cat(parts))
         self.stats.image_passes += len(trips)
@@ -204,14 +202,26 @@ class Encoder:
             )
         return TextFeatures(vectors.float(), truncated)
 
-    def _check(self, features: ImageFeatures, count: int, dense: bool) -> None:
+    def _check(self, features: ImageFeatures, count: int, dense: bool) -> list[tuple[int, int]]:
+        """Refuse features of another shape than declared; returns the token grid of each picture (dense only)."""
         name, dim = self.adapter.info.name, self.adapter.info.dim
         if tuple(features.pooled.shape) != (count, dim):
             raise ModelError(f"{name}: pooled features are {list(features.pooled.shape)}, expected [{count}, {dim}].")
-        if dense and (features.tokens is None or features.grid is None):
+        if not dense:
+            return []
+        if features.tokens is None or features.grid is None:
             raise ModelError(f"{name} declares dense features ({self.adapter.info.dense}) but returned none.")
-        if dense and features.tokens is not None and features.tokens.shape[::2] != (count, dim):
+        if features.tokens.dim() != 3 or features.tokens.shape[::2] != (count, dim):
             raise ModelError(f"{name}: dense features are {list(features.tokens.shape)}, expected [{count}, N, {dim}].")
+        if tuple(features.grid.shape) != (count, 2):
+            raise ModelError(f"{name}: token grids are {list(features.grid.shape)}, expected [{count}, 2].")
+        # One transfer for the whole batch instead of one per picture.
+        grids = [(int(rows), int(columns)) for rows, columns in features.grid.tolist()]
+        tokens = features.tokens.shape[1]
+        for rows, columns in grids:
+            if rows < 1 or columns < 1 or rows * columns > tokens:
+                raise ModelError(f"{name}: a token grid of {rows} × {columns} does not fit {tokens} tokens.")
+        return grids
 
     def _collect(
         self, vectors: list[Tensor], origin: Callable[[int], str]

@@ -37,9 +37,10 @@ def gather(
     truncated: dict[bytes, bool] = {}
     for name, request in requests.items():
         address = addresses[name]
-        stored = store.has(address.keys)
+        is_text = not isinstance(request, (Images, Regions))
+        stored = np.ones(len(address.keys), dtype=bool) if is_text else store.has(address.keys)
         vectors, flags = store.read([key for key, have in zip(address.keys, stored, strict=True) if have])
-        if not isinstance(request, (Images, Regions)):
+        if is_text:
             truncated.update(zip(address.keys, flags.astype(bool).tolist(), strict=True))
         if isinstance(request, ClassPrompts):
             embeddings[name] = Embeddings(prototypes(vectors, len(request.templates)))
@@ -69,5 +70,7 @@ def prototypes(vectors: Float32, templates: int) -> Float32:
     Returns:
         float32 [classes, D].
     """
+    if not len(vectors):
+        return vectors
     mean: Float32 = normalise(vectors).reshape(-1, templates, vectors.shape[1]).mean(axis=1, dtype=np.float32)
     return normalise(mean)

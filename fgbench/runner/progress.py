@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -24,22 +25,27 @@ class Silent:
 
 
 class Bars:
-    """Progress bars with time left, on standard error, so that tables and JSON stay clean."""
+    """Progress on standard error, with time left: bars on a terminal, a line now and then in a log file."""
+
+    LINE_EVERY = 30.0
+    """Seconds between lines in a log file."""
 
     def __init__(self) -> None:
         from rich.console import Console
 
         self._console = Console(stderr=True)
 
-    @contextlib.contextmanager
-    def stage(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    def stage(self, title: str, total: int) -> contextlib.AbstractContextManager[Callable[[int], None]]:
         """See :class:`Progress`."""
+        if not total:
+            return Silent().stage(title, total)
+        return self._bar(title, total) if self._console.is_terminal else self._lines(title, total)
+
+    @contextlib.contextmanager
+    def _bar(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
-        if not total:
-            yield lambda _: None
-            return
         columns = (
             TextColumn("{task.description:>17}"),
             BarColumn(),
@@ -51,3 +57,19 @@ class Bars:
         with RichProgress(*columns, console=self._console, transient=False) as bars:
             task = bars.add_task(title, total=total)
             yield lambda steps: bars.advance(task, steps)
+
+    @contextlib.contextmanager
+    def _lines(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        start = last = time.monotonic()
+        done = 0
+
+        def advance(steps: int) -> None:
+            nonlocal done, last
+            done += steps
+            now = time.monotonic()
+            if done == total or now - last >= self.LINE_EVERY:
+                last = now
+                left = (now - start) * (total - done) / max(1, done)
+                self._console.print(f"{title}: {done:,} of {total:,}, {now - start:.0f} s, about {left:.0f} s left")
+
+        yield advance

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fgbench.data.images import MAX_PIXELS
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -18,7 +20,10 @@ EMPTY_CROP = (224, 224)
 """Size of the black picture that stands for a crop without pixels (a box thinner than one pixel); official rule."""
 
 MAX_SIDE = 65_500
-"""Boxes with a longer side are refused: such a crop is not a region of a picture but an attack on the memory."""
+MAX_COVER = 1000
+"""Boxes with a longer side, of more pixels than any picture may have, or so many times as large as their picture are
+refused: no region of a picture, but an attack on the memory (as a crop) or on the time (as samples of a RoI).
+"""
 
 
 def box_problem(box: npt.NDArray[np.float64], width: int, height: int) -> str | None:
@@ -28,6 +33,8 @@ def box_problem(box: npt.NDArray[np.float64], width: int, height: int) -> str | 
     """
     x, y, w, h = box
     if not np.isfinite(box).all() or w <= 0 or h <= 0 or max(w, h) > MAX_SIDE:
+        return "degenerate_box"
+    if w * h > min(MAX_PIXELS, MAX_COVER * width * height):
         return "degenerate_box"
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         return "box_outside_image"

@@ -88,6 +88,8 @@ class FeatureStore:
         Raises:
             StoreError: it cannot be written.
         """
+        if len(vectors) != len(keys):
+            raise ValueError(f"Expected one vector per key, but got {len(vectors)} and {len(keys)}.")
         packed = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), 16)
         flags = np.zeros(len(keys), dtype=np.uint8) if flags is None else flags
         arrays: dict[str, npt.NDArray[Any]] = {
@@ -130,6 +132,8 @@ class FeatureStore:
         return (np.zeros((0, 0), dtype=np.float32) if vectors is None else vectors), flags
 
     def _add(self, path: Path, keys: npt.NDArray[np.bytes_]) -> None:
+        if path in self._files:
+            return  # the same chunk again
         self._files.append(path)
         self._keys.append(keys)
         self._index = None

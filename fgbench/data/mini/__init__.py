@@ -12,7 +12,9 @@ from pathlib import Path
 from fgbench.data.mini.layouts import write_layouts
 from fgbench.data.mini.scenes import make_scenes
 
-VERSION = 1
+VERSION = 2
+"""Part of the folder's name: to be raised with every change of what is written."""
+
 SEED = 20251010
 SCENES = 24
 

@@ -130,7 +130,7 @@ def _annotations(planned: PlannedDataset) -> Iterator[Finding]:
         return
     for subset, published in spec.published_items.items():
         found = planned.loaded.size.get(subset, 0)
-        name = "" if subset == "*" else f" of {subset}"
+        name = f" of {subset}" if len(spec.published_items) > 1 else ""
         if found < published:
             message = f"{found:,} items{name}; {published:,} were published. Results will be marked incomplete."
             yield Finding("count", "missing", published - found, message)

@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from fgbench.errors import UsageError
+
+TaskOption = Annotated[str, typer.Option("--task", "-t", help="Task ids, comma-separated, or 'all'.")]
+DatasetOption = Annotated[str | None, typer.Option("--dataset", "-d", help="Dataset ids, comma-separated.")]
+RootOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder that holds the datasets, or 'mini' for a few generated pictures. "
+        "Default: data_root in fgbench.toml, else 'data'.",
+        show_default=False,
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="DATASET.ROLE=PATH", help="Where a file or folder lies instead; may be repeated."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output instead of a table.")]
+
+
+def files(pairs: list[str] | None) -> dict[str, str]:
+    """Places by ``<dataset>.<role>``, from the values of ``--set``.
+
+    Raises:
+        UsageError: a value without ``=``.
+    """
+    found = {}
+    for pair in pairs or ():
+        key, equals, path = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair}: expected DATASET.ROLE=PATH, for example coco.images=/data/val2017.")
+        found[key] = path
+    return found
+
+
+def print_json(content: Any) -> None:
+    """Print JSON on standard output."""
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=1))

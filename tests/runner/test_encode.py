@@ -1,0 +1,414 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fgbench.adapter import ImageFeatures, RegionMode, TextFeatures
+from fgbench.data.images import probe
+from fgbench.errors import ModelError
+from fgbench.requests import Float32, ImageRef, Images, Regions, Request, Texts
+from fgbench.runner import jobs
+from fgbench.runner.encode import Encoder, collate
+from fgbench.runner.jobs import Address, ImageJob, JobBuilder, TextJob
+
+from ..fakes import CPU, DIM, FakeAdapter, fake_encoder, save_picture, save_pictures, text_vector
+
+Work = tuple[list[Address], list[list[ImageJob]], list[list[TextJob]]]
+BOXES = np.array([[0.0, 0.0, 24.0, 16.0], [3.5, 2.0, 10.0, 12.5], [20.0, 10.0, 30.0, 30.0]])
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "CHUNK_PASSES", 6)
+    monkeypatch.setattr(jobs, "CHUNK_TEXTS", 5)
+
+
+def work(adapter: FakeAdapter, requests: Sequence[Request], mode: RegionMode = "roi") -> Work:
+    images = {ref for each in requests if isinstance(each, (Images, Regions)) for ref in each.images}
+    builder = JobBuilder(adapter.info, adapter.preprocessor, mode, {ref: probe(ref) for ref in images})
+    addresses = [builder.address(each) for each in requests]
+    return addresses, builder.image_chunks(), builder.text_chunks()
+
+
+def encode(encoder: Encoder, requests: Sequence[Request], mode: RegionMode = "roi") -> list[Float32]:
+    """The stored rows of each request."""
+    assert isinstance(encoder.adapter, FakeAdapter)
+    addresses, images, texts = work(encoder.adapter, requests, mode)
+    encoder.encode_images(images)
+    encoder.encode_texts(texts)
+    return [encoder.store.read(address.keys)[0] for address in addresses]
+
+
+def mixed(folder: Path) -> list[Request]:
+    """Pictures of three shapes, boxes on half of them, and texts."""
+    shapes = ((24, 16), (16, 24), (20, 20))
+    pictures = [save_picture(folder / f"{n}.png", n, shapes[n % 3]) for n in range(14)]
+    boxes = np.array([[1.0 + n / 4, 2.0, 5.0, 4.0 + n / 3] for n in range(14)])
+    texts = ["word " * (n % 4) + str(n) for n in range(12)]
+    return [Images(pictures), Regions(pictures[::2], np.arange(14) // 2, boxes), Texts(texts, "short")]
+
+
+class TestOnce:
+    def test_every_picture_passes_the_model_once_whoever_asks(self, tmp_path: Path) -> None:
+        pictures = save_pictures(tmp_path / "pictures", 5)
+        regions = Regions(pictures, np.arange(15) % 5, np.repeat(BOXES, 5, axis=0))
+        adapter = FakeAdapter()
+        encoder = fake_encoder(adapter, tmp_path / "store")
+        encode(encoder, [Images(pictures), Images(pictures[::-1]), regions])
+        assert adapter.images_encoded == encoder.stats.image_passes == encoder.stats.images_decoded == 5
+        assert encoder.stats.regions_pooled == 15
+
+    def test_every_view_is_a_pass_and_the_picture_is_decoded_once(self, tmp_path: Path) -> None:
+        pictures = save_pictures(tmp_path / "pictures", 3)
+        adapter = FakeAdapter()
+        encoder = fake_encoder(adapter, tmp_path / "store")
+        encode(encoder, [Images(pictures), Images(pictures, budget=256)])
+        assert (adapter.images_encoded, encoder.stats.images_decoded) == (6, 3)
+
+    def test_equal_content_under_two_names_is_encoded_once(self, tmp_path: Path) -> None:
+        one, copy = save_picture(tmp_path / "a.png", 1), save_picture(tmp_path / "b.png", 1)
+        adapter = FakeAdapter()
+        (rows,) = encode(fake_encoder(adapter, tmp_path / "store"), [Images([one, copy])])
+        assert adapter.images_encoded == 1
+        assert (rows[0] == rows[1]).all()
+
+    def test_every_text_is_encoded_once_per_path(self, tmp_path: Path) -> None:
+        adapter = FakeAdapter()
+        encoder = fake_encoder(adapter, tmp_path)
+        encode(encoder, [Texts(["a", "b", "a"], "short"), Texts(["a"], "box"), Texts(["a"], "long")])
+        assert sorted(adapter.texts_encoded) == ["a", "a", "b"]
+        assert encoder.stats.texts_encoded == 3
+
+    def test_dense_features_are_asked_for_only_where_boxes_are(self, tmp_path: Path) -> None:
+        pictures = save_pictures(tmp_path / "pictures", 4)
+        adapter = FakeAdapter()
+        encode(fake_encoder(adapter, tmp_path / "store"), [Images(pictures), Regions(pictures[:2], np.array([0, 1]), BOXES[:2])])
+        assert dict(zip(adapter.dense_batches, adapter.image_batches, strict=True)) == {True: 2, False: 2}
+
+
+class TestValues:
+    def test_stored_vectors_are_what_the_model_returned_not_normalised(self, tmp_path: Path) -> None:
+        adapter = FakeAdapter()
+        picture = save_picture(tmp_path / "a.png")
+        image_rows, text_rows = encode(fake_encoder(adapter, tmp_path / "store"), [Images([picture]), Texts(["a"], "long")])
+        with Image.open(picture.path) as image:
+            inputs = adapter.preprocessor(image, "cells-dynamic")
+        expected = (inputs["cells"] @ adapter.module.get_parameter("weight")).sum(dim=0)
+        assert image_rows[0].tolist() == expected.tolist()
+        assert text_rows[0].tolist() == text_vector("a", "long").tolist()
+        assert np.linalg.norm(image_rows[0]) > 10
+
+    def test_the_region_of_the_whole_picture_is_the_mean_token(self, tmp_path: Path) -> None:
+        picture = save_picture(tmp_path / "a.png")
+        requests: list[Request] = [Images([picture]), Regions([picture], np.array([0]), BOXES[:1])]
+        pooled, region = encode(fake_encoder(FakeAdapter(), tmp_path / "store"), requests)
+        assert region[0] == pytest.approx(pooled[0] / 8, rel=1e-5, abs=1e-3)
+
+    def test_a_crop_is_encoded_like_a_picture_of_its_own(self, tmp_path: Path) -> None:
+        picture = save_picture(tmp_path / "a.png")
+        with Image.open(picture.path) as image:
+            image.crop((3, 2, 13, 14)).save(tmp_path / "crop.png")
+        cropped, alone = encode(
+            fake_encoder(FakeAdapter(), tmp_path / "store"),
+            [Regions([picture], np.array([0]), BOXES[1:2]), Images([ImageRef(str(tmp_path / "crop.png"))])],
+            mode="crop",
+        )
+        assert cropped.tolist() == alone.tolist()
+
+    def test_tokens_are_normalised_before_pooling_if_the_model_wants_it(self, tmp_path: Path) -> None:
+        picture = save_picture(tmp_path / "a.png")
+        adapter = FakeAdapter(dense_pooling="token-normalised")
+        (rows,) = encode(fake_encoder(adapter, tmp_path / "store"), [Regions([picture], np.array([0]), BOXES[:1])])
+        with Image.open(picture.path) as image:
+            inputs = adapter.preprocessor(image, "cells-dynamic")
+        tokens = inputs["cells"] @ adapter.module.get_parameter("weight").detach()
+        expected = (tokens / tokens.norm(dim=1, keepdim=True)).mean(dim=0)
+        assert rows[0] == pytest.approx(expected.numpy(), abs=1e-5)
+
+    def test_truncated_texts_are_flagged(self, tmp_path: Path) -> None:
+        encoder = fake_encoder(FakeAdapter(), tmp_path)
+        (address,), _, texts = work(FakeAdapter(), [Texts(["short", "x" * 31, "y" * 30], "short")])
+        encoder.encode_texts(texts)
+        assert encoder.store.read(address.keys)[1].tolist() == [0, 1, 0]
+
+    @pytest.mark.parametrize("mode", ["roi", "crop"])
+    @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (3, 0), (100, 0), (4, 2)])
+    def test_batches_and_workers_change_nothing(
+        self, tmp_path: Path, batch_size: int, workers: int, mode: RegionMode
+    ) -> None:
+        requests = mixed(tmp_path / "pictures")
+        expected = encode(fake_encoder(FakeAdapter(), tmp_path / "one"), requests, mode)
+        encoder = fake_encoder(FakeAdapter(), tmp_path / "other", batch_size=batch_size, workers=workers)
+        for found, wanted in zip(encode(encoder, requests, mode), expected, strict=True):
+            assert found.tolist() == wanted.tolist()
+
+    def test_batches_hold_pictures_of_one_view(self, tmp_path: Path) -> None:
+        pictures = save_pictures(tmp_path / "pictures", 6)
+        adapter = FakeAdapter()
+        encode(fake_encoder(adapter, tmp_path / "store"), [Images(pictures[:3], budget=64), Images(pictures[3:])])
+        assert adapter.image_batches == [3, 3]
+
+
+class TestMemory:
+    @pytest.mark.parametrize("memory", [1, 2, 3])
+    def test_running_out_of_memory_changes_nothing_but_the_batches(self, tmp_path: Path, memory: int) -> None:
+        requests = mixed(tmp_path / "pictures")
+        expected = encode(fake_encoder(FakeAdapter(), tmp_path / "one", batch_size=7), requests)
+        adapter = FakeAdapter()
+        adapter.memory = memory
+        encoder = fake_encoder(adapter, tmp_path / "other", batch_size=7)
+        for found, wanted in zip(encode(encoder, requests), expected, strict=True):
+            assert found.tolist() == wanted.tolist()
+        assert encoder.stats.memory_splits > 0
+        assert max(adapter.image_batches) <= memory
+        assert adapter.images_encoded == encoder.stats.image_passes == 14
+        assert encoder.stats.regions_pooled == 14
+
+    def test_one_picture_that_does_not_fit_is_a_model_error(self, tmp_path: Path) -> None:
+        adapter = FakeAdapter()
+        adapter.memory = 0
+        with pytest.raises(ModelError, match="Out of memory on a batch of one"):
+            encode(fake_encoder(adapter, tmp_path / "store"), [Images(save_pictures(tmp_path, 3))])
+
+    def test_one_text_that_does_not_fit_is_a_model_error(self, tmp_path: Path) -> None:
+        adapter = FakeAdapter()
+        adapter.memory = 0
+        with pytest.raises(ModelError, match="Out of memory on a batch of one"):
+            encode(fake_encoder(adapter, tmp_path), [Texts(["a"], "short")])
+
+
+def poison(row: int, value: float) -> Callable[[ImageFeatures], ImageFeatures]:
+    def spoil(features: ImageFeatures) -> ImageFeatures:
+        pooled = features.pooled.clone()
+        pooled[row, 3] = value
+        return features._replace(pooled=pooled)
+
+    return spoil
+
+
+class TestBrokenModels:
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+    def test_a_picture_that_gives_no_number_is_named(self, tmp_path: Path, value: float) -> None:
+        adapter = FakeAdapter()
+        adapter.spoil_images = poison(2, value)
+        pictures = save_pictures(tmp_path / "pictures", 3)
+        encoder = fake_encoder(adapter, tmp_path / "store")
+        with pytest.raises(ModelError, match=rf"fake returned NaN or infinity for 1 of 3 inputs, .* {pictures[2]}\."):
+            encode(encoder, [Images(pictures)])
+        assert len(encoder.store) == 0
+
+    def test_a_region_that_gives_no_number_is_named_by_its_picture(self, tmp_path: Path) -> None:
+        adapter = FakeAdapter()
+
+        def spoil(features: ImageFeatures) -> ImageFeatures:
+            assert features.tokens is not None
+            tokens = features.tokens.clone()
+            tokens[1, 0] = torch.nan
+            return features._replace(tokens=tokens)
+
+        adapter.spoil_images = spoil
+        pictures = save_pictures(tmp_path / "pictures", 3)
+        regions = Regions(pictures, np.arange(3), np.tile(BOXES[:1], (3, 1)))
+        with pytest.raises(ModelError, match=rf"for 1 of 6 inputs, the first is {pictures[1]}\."):
+            encode(fake_encoder(adapter, tmp_path / "store"), [regions])
+
+    def test_a_text_that_gives_no_number_is_quoted(self, tmp_path: Path) -> None:
+        adapter = FakeAdapter()
+
+        def spoil(features: TextFeatures) -> TextFeatures:
+            vectors = features.vectors.clone()
+            vectors[1] = torch.nan
+            return features._replace(vectors=vectors)
+
+        adapter.spoil_texts = spoil
+        with pytest.raises(ModelError, match="for 1 of 2 inputs, the first is 'the longer one'"):
+            encode(fake_encoder(adapter, tmp_path), [Texts(["the longer one", "short"], "short")])
+
+    def test_half_precision_is_suspected_where_it_was_chosen(self, tmp_path: Path) -> None:
+        adapter = FakeAdapter()
+        adapter.spoil_images = poison(0, float("inf"))
+        pictures = save_pictures(tmp_path / "pictures", 1)
+        encoder = fake_encoder(adapter, tmp_path / "store")
+        with pytest.raises(ModelError) as caught:
+            encode(encoder, [Images(pictures)])
+        assert "fp32" not in str(caught.value)
+        encoder.precision = "fp16"
+        with pytest.raises(ModelError, match="try --precision fp32"):
+            encode(encoder, [Images(pictures)])
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda features: features._replace(pooled=features.pooled[:, :5]),
+            lambda features: features._replace(pooled=features.pooled[:1]),
+            lambda features: features._replace(pooled=features.pooled[0]),
+            lambda features: features._replace(pooled=features.pooled[:, None]),
+            lambda features: features._replace(tokens=features.tokens[:, :, :5]),
+            lambda features: features._replace(tokens=features.tokens[:1]),
+            lambda features: features._replace(tokens=features.tokens[0]),
+            lambda features: features._replace(tokens=None),
+            lambda features: features._replace(grid=None),
+            lambda features: features._replace(grid=features.grid[:1]),
+            lambda features: features._replace(grid=features.grid[:, :1]),
+            lambda features: features._replace(grid=features.grid[0]),
+            lambda features: features._replace(grid=features.grid + 1),
+            lambda features: features._replace(grid=features.grid * 2),
+            lambda features: features._replace(grid=features.grid * 0),
+            lambda features: features._replace(grid=-features.grid),
+        ],
+    )
+    def test_image_features_of_another_shape_are_a_model_error(
+        self, tmp_path: Path, spoil: Callable[[ImageFeatures], ImageFeatures]
+    ) -> None:
+        adapter = FakeAdapter()
+        adapter.spoil_images = spoil
+        pictures = save_pictures(tmp_path / "pictures", 2)
+        encoder = fake_encoder(adapter, tmp_path / "store")
+        with pytest.raises(ModelError, match="^fake"):
+            encode(encoder, [Regions(pictures, np.arange(2), BOXES[:2])])
+        assert len(encoder.store) == 0
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda features: features._replace(vectors=features.vectors[:, :5]),
+            lambda features: features._replace(vectors=features.vectors[:1]),
+            lambda features: features._replace(vectors=features.vectors[0]),
+            lambda features: features._replace(truncated=[True]),
+        ],
+    )
+    def test_text_features_of_another_shape_are_a_model_error(
+        self, tmp_path: Path, spoil: Callable[[TextFeatures], TextFeatures]
+    ) -> None:
+        adapter = FakeAdapter()
+        adapter.spoil_texts = spoil
+        with pytest.raises(ModelError, match="fake: encode_texts returned"):
+            encode(fake_encoder(adapter, tmp_path), [Texts(["a", "b"], "short")])
+
+    def test_an_error_of_the_model_keeps_its_traceback(self, tmp_path: Path) -> None:
+        adapter = FakeAdapter()
+
+        def fail(features: ImageFeatures) -> ImageFeatures:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+        adapter.spoil_images = fail
+        with pytest.raises(RuntimeError, match="mat1 and mat2"):
+            encode(fake_encoder(adapter, tmp_path / "store"), [Images(save_pictures(tmp_path, 1))])
+
+
+class TestBrokenPictures:
+    def test_a_picture_that_cannot_be_decoded_is_noted_and_the_others_are_stored(self, tmp_path: Path) -> None:
+        pictures = save_pictures(tmp_path / "pictures", 4)
+        adapter = FakeAdapter()
+        encoder = fake_encoder(adapter, tmp_path / "store")
+        (address,), images, _ = work(adapter, [Images(pictures)])
+        path = Path(pictures[1].path)
+        path.write_bytes(path.read_bytes()[:200])
+        encoder.encode_images(images)
+        assert list(encoder.broken) == [pictures[1]]
+        assert "damaged picture" in encoder.broken[pictures[1]]
+        assert encoder.store.has(address.keys).tolist() == [True, False, True, True]
+
+    def test_a_chunk_of_broken_pictures_writes_nothing(self, tmp_path: Path) -> None:
+        pictures = save_pictures(tmp_path / "pictures", 2)
+        adapter = FakeAdapter()
+        encoder = fake_encoder(adapter, tmp_path / "store")
+        _, images, _ = work(adapter, [Images(pictures)])
+        for picture in pictures:
+            Path(picture.path).unlink()
+        encoder.encode_images(images)
+        assert len(encoder.broken) == 2
+        assert encoder.stats.chunks_encoded == 0
+
+
+class TestResuming:
+    def test_a_finished_run_encodes_nothing_again(self, tmp_path: Path) -> None:
+        requests = mixed(tmp_path / "pictures")
+        first = encode(fake_encoder(FakeAdapter(), tmp_path / "store"), requests)
+        adapter = FakeAdapter()
+        encoder = fake_encoder(adapter, tmp_path / "store")
+        again = encode(encoder, requests)
+        assert (adapter.image_batches, adapter.text_batches) == ([], [])
+        assert encoder.stats.rows_reused == 14 + 14 + 12
+        assert encoder.stats.images_decoded == 0
+        for found, wanted in zip(again, first, strict=True):
+            assert found.tolist() == wanted.tolist()
+
+    @pytest.mark.parametrize("stop_after", [1, 2, 3])
+    def test_a_stopped_run_goes_on_with_the_chunk_it_was_in(self, tmp_path: Path, stop_after: int) -> None:
+        requests = mixed(tmp_path / "pictures")
+        expected = encode(fake_encoder(FakeAdapter(), tmp_path / "whole"), requests)
+        whole = FakeAdapter()
+        encode(fake_encoder(whole, tmp_path / "again"), requests)
+
+        stopped = FakeAdapter()
+
+        def stop(features: ImageFeatures) -> ImageFeatures:
+            if len(stopped.image_batches) > stop_after:
+                raise KeyboardInterrupt
+            return features
+
+        stopped.spoil_images = stop
+        with pytest.raises(KeyboardInterrupt):
+            encode(fake_encoder(stopped, tmp_path / "store"), requests)
+
+        resumed = FakeAdapter()
+        encoder = fake_encoder(resumed, tmp_path / "store")
+        some_done = len(encoder.store) > 0
+        found = encode(encoder, requests)
+        for rows, wanted in zip(found, expected, strict=True):
+            assert rows.tolist() == wanted.tolist()
+        # The chunks that are repeated are batched exactly as in one go.
+        assert resumed.image_batches == whole.image_batches[len(whole.image_batches) - len(resumed.image_batches) :]
+        assert (resumed.images_encoded < 14) == some_done
+
+    def test_another_dataset_reuses_what_is_there(self, tmp_path: Path) -> None:
+        pictures = save_pictures(tmp_path / "pictures", 6)
+        encode(fake_encoder(FakeAdapter(), tmp_path / "store"), [Images(pictures[:4]), Texts(["a", "b"], "short")])
+        adapter = FakeAdapter()
+        encode(fake_encoder(adapter, tmp_path / "store"), [Images(pictures[2:]), Texts(["b", "c"], "box")])
+        assert adapter.images_encoded == 2
+        assert adapter.texts_encoded == ["c"]
+
+    def test_boxes_added_later_need_a_pass_but_no_second_global_embedding(self, tmp_path: Path) -> None:
+        (picture,) = save_pictures(tmp_path / "pictures", 1)
+        encode(fake_encoder(FakeAdapter(), tmp_path / "store"), [Images([picture])])
+        encoder = fake_encoder(FakeAdapter(), tmp_path / "store")
+        encode(encoder, [Images([picture]), Regions([picture], np.array([0]), BOXES[1:2])])
+        assert (encoder.stats.image_passes, encoder.stats.rows_reused, len(encoder.store)) == (1, 1, 2)
+
+    def test_progress_counts_every_job_whether_encoded_or_found(self, tmp_path: Path) -> None:
+        requests = mixed(tmp_path / "pictures")
+        for _ in range(2):
+            adapter = FakeAdapter()
+            encoder = fake_encoder(adapter, tmp_path / "store")
+            _, images, texts = work(adapter, requests)
+            steps: list[int] = []
+            encoder.encode_images(images, steps.append)
+            assert sum(steps) == 14
+            steps.clear()
+            encoder.encode_texts(texts, steps.append)
+            assert sum(steps) == 12
+
+
+class TestCollate:
+    def test_equal_shapes_are_stacked(self) -> None:
+        inputs = [{"x": torch.full((2, 3), float(n)), "y": torch.tensor(n)} for n in range(3)]
+        batch = collate(inputs, CPU)
+        assert batch["x"].shape == (3, 2, 3)
+        assert batch["y"].tolist() == [0, 1, 2]
+
+    def test_shorter_ones_are_padded_with_zeros_at_the_end(self) -> None:
+        batch = collate([{"x": torch.ones(n, 2, dtype=torch.uint8)} for n in (1, 3, 2)], CPU)
+        assert batch["x"].dtype == torch.uint8
+        assert batch["x"][:, :, 0].tolist() == [[1, 0, 0], [1, 1, 1], [1, 1, 0]]
+
+
+def test_the_fake_returns_vectors_of_its_size(tmp_path: Path) -> None:
+    (rows,) = encode(fake_encoder(FakeAdapter(), tmp_path), [Texts(["a"], "short")])
+    assert rows.shape == (1, DIM)
