@@ -1,1 +1,1 @@
-"""The built-in adapters; installed as ``fgbench.adapters``. ``catalog`` lists them as data and imports nothing heavy."""
+"""The built-in adapters; installed as ``fgbench.adapters``. ``catalog`` lists them as data, importing nothing heavy."""

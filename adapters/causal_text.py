@@ -33,7 +33,7 @@ def causal_encoder(model: Any) -> Callable[[Tensor], Tensor] | None:
     )
     if not exact:
         return None
-    eos = getattr(tower, "eos_id", None) if tower is not model else getattr(model, "text_eos_id", None)
+    eos: Any = getattr(tower, "eos_id", None) if tower is not model else getattr(model, "text_eos_id", None)
 
     def encode(ids: Tensor) -> Tensor:
         # "argmax": the end token has the highest id of the vocabulary. A text cut off at L still has one there.

@@ -6,6 +6,7 @@ is padding. Source of each treatment: the evaluation code or the model class nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -70,7 +71,7 @@ KINDS = {
     ),
     # Causal, read at the first end token, which is 2; transformers' MetaClip2TextModel.
     "metaclip_2": Relative("MetaClip2Model", ("en", "zh"), mask=False, end=True),
-    # XLM-R with [CLS] pooling. 77 tokens is what its processor uses.
+    # XLM-R, read at its first token; positions 0 and 1 are never used.
     "altclip": Relative(
         "AltCLIPModel", ("en", "zh"), length=77, offset=2, notes=("the text length of 77 tokens is inferred",)
     ),
@@ -162,11 +163,19 @@ class RelativeAdapter(HfAdapter):
 
 
 @dataclass(frozen=True)
-class _ChineseTokens(TextTokens):
-    """Chinese-CLIP's text preparation: lower case (by the base class) and straight quotation marks."""
+class _Tokens(TextTokens):
+    """Text treatment that also straightens quotation marks (Chinese-CLIP), and breaks up the names of special tokens.
+
+    The Unigram tokenizers of XLM-R find those names among their ordinary pieces, whatever transformers is told. A space
+    behind the first character is enough to be read as text.
+    """
+
+    straighten: bool = False
 
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, list[bool]]:
-        return super().__call__([text.translate(_QUOTES) for text in texts])
+        specials = re.compile("|".join(map(re.escape, self.tokenizer.all_special_tokens)))
+        texts = [specials.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text) for text in texts]
+        return super().__call__([text.translate(_QUOTES) for text in texts] if self.straighten else texts)
 
 
 def _tokens(relative: Relative, checkpoint: Checkpoint, config: Any, option: str | int | None) -> TextTokens:
@@ -175,9 +184,14 @@ def _tokens(relative: Relative, checkpoint: Checkpoint, config: Any, option: str
     length = _parse_length(option, most) or min(relative.length or most, most)
     # Padding of causal towers is irrelevant; others need a token that texts cannot contain.
     fill = tokenizer.pad_token_id
-    kind = _ChineseTokens if relative.chinese else TextTokens
-    tokens = kind(
-        tokenizer, length, -1 if fill is None else fill, int(config.vocab_size), fixed=False, lowercase=relative.chinese
+    tokens = _Tokens(
+        tokenizer,
+        length,
+        -1 if fill is None else int(fill),
+        int(config.vocab_size),
+        fixed=False,
+        lowercase=relative.chinese,
+        straighten=relative.chinese,
     )
     ids = tokens([_PROBE])[0][0].tolist()
     end = config.eos_token_id if relative.end else tokenizer.sep_token_id
@@ -207,6 +221,8 @@ def _pictures(relative: Relative, checkpoint: Checkpoint, size: int) -> tuple[Pr
     asked = read_json(checkpoint.folder, name) if (checkpoint.folder / name).exists() else {}
     try:
         mean, std = (tuple(map(float, asked.get(key, usual))) for key, usual in _VALUES)
+        if not (len(mean) == len(std) == 3 and min(std) > 0):
+            raise ValueError(f"image_mean {mean}, image_std {std}; expected three numbers each")
         squash = SquashPreprocessor(size, Image.Resampling(asked.get("resample", Image.Resampling.BICUBIC)))
         pixels = ClipPixels(mean, std)
     except (TypeError, ValueError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
+from transformers.activations import ACT2FN
 
 from fgbench.errors import ModelError
 from fgbench.requests import TextKind
@@ -86,6 +87,10 @@ class FgClip1Config:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ModelError(f"{where}: {key} is {value!r}; expected a whole number above 0.")
         requirements = (
+            (
+                self.text.hidden_act in ACT2FN and self.vision.hidden_act in ACT2FN,
+                "hidden_act must be known to transformers",
+            ),
             (self.vision.image_size % self.vision.patch_size == 0, "image_size must be a multiple of patch_size"),
             (self.text.max_position_embeddings >= KEEP, f"max_position_embeddings must be at least {KEEP}"),
             (self.text.vocab_size > EOS, f"vocab_size must be above {EOS}, the id of the end token"),

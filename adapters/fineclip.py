@@ -19,7 +19,7 @@ from fgbench.adapter import Adapter
 from fgbench.errors import UsageError
 
 from .checkpoint import load_strict
-from .openclip import _create
+from .openclip import create
 from .openclip import load as load_open_clip
 from .openclip_parts import assemble
 from .openclip_source import Source
@@ -119,7 +119,7 @@ def _from_file(
             state[ours] = value
     weights = dataclasses.replace(weights, state=state)
     name, size = _architecture(weights)
-    model = _create(Source(name, file.path.name, picture=picture))
+    model = create(Source(name, file.path.name, picture=picture))
     load_strict(model, state, f"open_clip's {name}, which the shapes in {file.path} suggest")
     return assemble(
         model,

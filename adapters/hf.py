@@ -45,10 +45,14 @@ def load(target: str, *, budget: str | None = None, revision: str | None = None)
         revision = named if at else revision
     checkpoint = fetch(target, revision)
     kind = read_json(checkpoint.folder, "config.json").get("model_type")
+    from .clip_relatives import KINDS, load_fetched  # here, because it imports this module
+
+    if kind in KINDS and budget is None:
+        return load_fetched(target, checkpoint)
     if kind not in _BUILDERS:
         raise UsageError(
-            f"{target} is a model of type {kind!r}. The hf: family supports {', '.join(map(repr, _BUILDERS))} "
-            "(CLIP; SigLIP and SigLIP 2 of fixed resolution; SigLIP 2 NaFlex)."
+            f"{target} is a model of type {kind!r}. The hf: family supports "
+            f"{', '.join(map(repr, (*_BUILDERS, *KINDS)))}. FG-CLIP 2 has a family of its own: fgclip2-hub:{target}."
         )
     if kind != "siglip2" and budget is not None:
         raise UsageError(f"Model option budget={budget}: {target} ({kind}) has a fixed resolution; leave it out.")

@@ -45,13 +45,13 @@ def load(target: str) -> Adapter:
         ModelError: weights or tokenizer that cannot be had, or that do not fit.
     """
     source = locate(target)
-    model = _create(source)
+    model = create(source)
     notes = source.notes
     if source.weights is not None:
         notes += read_weights(model, source.weights)
     path = open_clip_value_path(model.visual)
     preprocessor = OpenClipPreprocessor.from_config(model.visual.preprocess_cfg)
-    tokens = _Tokens(_tokenizer(source))
+    tokens = OpenClipTokens(_tokenizer(source))
     config = open_clip.get_model_config(source.name)
     files = file_digests(source.weights.parent, source.files) if source.weights else {}
     picture = preprocessor.config
@@ -90,7 +90,7 @@ class OpenClipAdapter:
         info: AdapterInfo,
         module: Any,
         preprocessor: OpenClipPreprocessor,
-        tokens: _Tokens,
+        tokens: OpenClipTokens,
         path: ValuePath | None,
     ) -> None:
         self.info = info
@@ -165,7 +165,7 @@ class OpenClipPreprocessor:
         return {"pixels": self.transforms[view](presentable(image))}
 
 
-class _Tokens:
+class OpenClipTokens:
     """open_clip's tokenizer of a model, and an honest count of what it cuts off."""
 
     def __init__(self, tokenizer: Any) -> None:
@@ -202,7 +202,7 @@ class _Tokens:
         return [len(row) + 3 * own_specials > self.length for row in found["input_ids"]]
 
 
-def _create(source: Source) -> Any:
+def create(source: Source) -> Any:
     """Build the model with random parameters, in float32; the process's random numbers are not disturbed."""
     options = {} if source.quick_gelu is None else {"quick_gelu": source.quick_gelu}
     state = torch.get_rng_state()

@@ -13,7 +13,7 @@ from fgbench.errors import ModelError
 
 from .checkpoint import file_digests
 from .clip_like import for_every_kind
-from .openclip import OpenClipAdapter, OpenClipPreprocessor, _Tokens
+from .openclip import OpenClipAdapter, OpenClipPreprocessor, OpenClipTokens
 from .torch_files import WeightsFile
 from .value_path import open_clip_value_path
 
@@ -75,5 +75,5 @@ def assemble(
         files=file_digests(file.path.parent, (file.path.name,)),
         notes=notes,
     )
-    tokens = _Tokens(SimpleTokenizer(context_length=length))
+    tokens = OpenClipTokens(SimpleTokenizer(context_length=length))
     return OpenClipAdapter(info, model.float().eval(), preprocessor, tokens, path)

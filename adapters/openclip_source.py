@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import difflib
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import open_clip
-import safetensors
-import torch
 from open_clip.pretrained import download_pretrained_from_hf
 
 from fgbench.errors import ModelError, UsageError
 
 from .checkpoint import read_json
+from .torch_files import read_tensors
 
 _CONFIG = "open_clip_config.json"
 _PREFERRED = (
@@ -224,21 +222,10 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
     For pickles this is more than a look ahead: open_clip retries some failures of the safe reader without it.
     """
-    try:
-        if path.suffix == ".safetensors":
-            with safetensors.safe_open(path, framework="pt") as file:
-                return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        if path.suffix in {".npz", ".npy"}:  # numpy reads no pickles unless asked to
-            return {}
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # a damaged or hostile file fails in any of the readers' ways
-        raise ModelError(
-            f"{path}: the weights cannot be read safely: {_short(error)} Expected safetensors, or a torch file with "
-            "nothing but tensors. Download it again, or convert it with safetensors.torch.save_file where you trust it."
-        ) from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else {}
-    shapes = {str(name).removeprefix("module."): value for name, value in state.items()}
-    return {name: tuple(value.shape) for name, value in shapes.items() if isinstance(value, torch.Tensor)}
+    if path.suffix in {".npz", ".npy"}:  # numpy reads no pickles unless asked to
+        return {}
+    state = read_tensors(path, "an open_clip model").state
+    return {name.removeprefix("module."): tuple(value.shape) for name, value in state.items()}
 
 
 def _commit(path: Path) -> str | None:

@@ -180,8 +180,8 @@ def _choose_path(path: Path, options: dict[str, str]) -> ModelChoice:
             name = path.resolve().stem if path.is_file() else path.resolve().name
             return ModelChoice(_named(name, options), ModelEntry(family, None), family.factory, str(path), options)
     raise UsageError(
-        f"{path} exists, but no adapter recognises it. Expected a folder with config.json (FG-CLIP 2 or a transformers "
-        "model) or with open_clip_config.json."
+        f"{path} exists, but no adapter recognises it. Expected a folder with config.json (FG-CLIP or a transformers "
+        "model) or open_clip_config.json, or a weights file of Long-CLIP, EVA-CLIP, FineCLIP or R2D2."
     )
 
 
@@ -193,7 +193,8 @@ def _exists(text: str) -> bool:
 
 
 def _named(name: str, options: Mapping[str, str]) -> str:
-    query = "&".join(f"{key}={value}" for key, value in sorted(options.items()) if key != "revision")
+    shown = {key: Path(value).name if _exists(value) else value for key, value in options.items() if key != "revision"}
+    query = "&".join(f"{key}={value}" for key, value in sorted(shown.items()))
     return f"{name}?{query}" if query else name
 
 
