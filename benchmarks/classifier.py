@@ -1,4 +1,4 @@
-"""Zero-shot classifier construction: fgbench's way against open_clip's ``build_zero_shot_classifier`` (ViT-B/32 text tower)."""
+"""Zero-shot classifier construction against open_clip's ``build_zero_shot_classifier`` (ViT-B/32 text tower)."""
 
 from __future__ import annotations
 

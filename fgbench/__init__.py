@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
+    from fgbench.adapter_kit.check import check_adapter as check_adapter
     from fgbench.api import Evaluation as Evaluation
     from fgbench.api import evaluate as evaluate
     from fgbench.api import plan as plan
     from fgbench.models import load_adapter as load_adapter
 
-_HOMES = {"evaluate": "api", "plan": "api", "Evaluation": "api", "load_adapter": "models"}
+_HOMES = {
+    "Evaluation": "api",
+    "check_adapter": "adapter_kit.check",
+    "evaluate": "api",
+    "load_adapter": "models",
+    "plan": "api",
+}
 
-__all__ = ["Evaluation", "__version__", "evaluate", "load_adapter", "plan"]
+__all__ = ["Evaluation", "__version__", "check_adapter", "evaluate", "load_adapter", "plan"]
 
 
 def __getattr__(name: str) -> Any:
@@ -34,3 +41,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"fgbench.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Also the names that are not imported yet, for completion in notebooks."""
+    return sorted({*globals(), *__all__})

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from fgbench.cli_adapter import mount
 from fgbench.cli_data import app as data_app
 from fgbench.cli_options import DatasetOption, JsonOption, RootOption, SetOption, TaskOption, files, print_json
 from fgbench.errors import FgbenchError, UsageError
@@ -175,6 +176,9 @@ def show(name: Annotated[str, typer.Argument(help="Id of a dataset or model.")],
         print_json(facts)
     else:
         screen.print_facts(facts)
+
+
+mount(app)
 
 
 def main() -> None:

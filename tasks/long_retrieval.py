@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from fgbench.spec import DatasetSpec, EvaluationProtocol, HubSource, MetricKey, PublishedCell, TextProtocol
+from fgbench.spec import DatasetSpec, EvaluationProtocol, HubSource, TextProtocol
 
 from .captions import read_dci, read_pairs, read_sharegpt4v
-from .retrieval import Retrieval
+from .retrieval import MAIN, RULES, Retrieval, published
 
-_MAIN = (MetricKey("*", "i2t_r1"), MetricKey("*", "t2i_r1"))
 _METRICS = ("i2t_r1", "t2i_r1")
-_RULES = {
-    "gallery": "the whole set, both ways",
-    "tie": "among equal similarities the earlier item comes first",
-}
-
-
-def _published(table: str, label: str) -> dict[MetricKey, PublishedCell]:
-    return {key: PublishedCell(table, label, key.metric) for key in _MAIN}
-
 
 SHAREGPT4V = DatasetSpec(
     id="sharegpt4v",
@@ -44,11 +34,11 @@ SHAREGPT4V = DatasetSpec(
     protocol=EvaluationProtocol(
         id="paper",
         text=TextProtocol(kind="long", lowercase=True),
-        details={"rows": "the first 1,000 of the file", "text": "second turn, newlines kept", **_RULES},
+        details={"rows": "the first 1,000 of the file", "text": "second turn, newlines kept", **RULES},
     ),
-    main=_MAIN,
+    main=MAIN,
     metrics=_METRICS,
-    published=_published("4", "ShareGPT4V"),
+    published=published("4", "ShareGPT4V"),
     hub=(HubSource("Lin-Chen/ShareGPT4V", ("share-captioner_coco_lcs_sam_1246k_1107.json",), "sharegpt4v"),),
     notes=("Long-CLIP replaces newlines by blanks; FG-CLIP 1 and 2 do not.",),
 )
@@ -80,12 +70,12 @@ DCI = DatasetSpec(
         details={
             "split": "all annotation files (train, valid and test), sorted by name",
             "text": "extra_caption only",
-            **_RULES,
+            **RULES,
         },
     ),
-    main=_MAIN,
+    main=MAIN,
     metrics=_METRICS,
-    published=_published("4", "DCI"),
+    published=published("4", "DCI"),
     notes=("The paper says 'full test set'; its script takes every annotation file.",),
 )
 
@@ -109,11 +99,11 @@ def _chinese(
         protocol=EvaluationProtocol(
             id="paper",
             text=TextProtocol(kind="long", lowercase=False),
-            details={"rows": "all lines", "text": "as written, not lower-cased", **_RULES},
+            details={"rows": "all lines", "text": "as written, not lower-cased", **RULES},
         ),
-        main=_MAIN,
+        main=MAIN,
         metrics=_METRICS,
-        published=_published("5", label),
+        published=published("5", label),
         hub=(hub,),
         notes=notes,
     )

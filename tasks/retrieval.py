@@ -13,7 +13,21 @@ from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError
 from fgbench.metrics.ranks import best_per_query, recall_at, target_ranks
 from fgbench.requests import Embeddings, ImageRef, Images, Request, Texts
-from fgbench.spec import DatasetSpec, Loaded, Score, Scores
+from fgbench.spec import DatasetSpec, Loaded, MetricKey, PublishedCell, Score, Scores
+
+MAIN = (MetricKey("*", "i2t_r1"), MetricKey("*", "t2i_r1"))
+"""What the paper prints of every retrieval set."""
+
+RULES = {
+    "gallery": "the whole set, both ways",
+    "tie": "among equal similarities the earlier item comes first",
+}
+"""Protocol details that all retrieval sets share."""
+
+
+def published(table: str, label: str) -> dict[MetricKey, PublishedCell]:
+    """Where the paper prints the numbers of a set: table, and label of the set there."""
+    return {key: PublishedCell(table, label, key.metric) for key in MAIN}
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fgbench.spec import DatasetSpec, EvaluationProtocol, HubSource, MetricKey, PublishedCell, TextProtocol
+from fgbench.spec import DatasetSpec, EvaluationProtocol, HubSource, TextProtocol
 
 from .captions import read_coco_captions, read_coco_cn, read_flickr30k, read_flickr30k_cna, read_karpathy
-from .retrieval import Retrieval
+from .retrieval import MAIN, RULES, Retrieval, published
 
-_MAIN = (MetricKey("*", "i2t_r1"), MetricKey("*", "t2i_r1"))
 _METRICS = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10")
-_RULES = {
-    "gallery": "the whole set, both ways",
-    "tie": "among equal similarities the earlier item comes first",
-}
-
-
-def _published(table: str, label: str) -> dict[MetricKey, PublishedCell]:
-    return {key: PublishedCell(table, label, key.metric) for key in _MAIN}
-
 
 COCO = DatasetSpec(
     id="coco",
@@ -41,12 +31,12 @@ COCO = DatasetSpec(
         details={
             "split": "val2017 (5,000 pictures), not the Karpathy test split",
             "captions": "the first five of each picture in file order, not stripped",
-            **_RULES,
+            **RULES,
         },
     ),
-    main=_MAIN,
+    main=MAIN,
     metrics=_METRICS,
-    published=_published("4", "MSCOCO"),
+    published=published("4", "MSCOCO"),
     notes=("Most papers use the Karpathy test split: other pictures, other numbers (dataset coco-karpathy).",),
 )
 
@@ -62,7 +52,7 @@ COCO_KARPATHY = replace(
     protocol=EvaluationProtocol(
         id="karpathy",
         text=TextProtocol(kind="short", lowercase=True),
-        details={"split": "Karpathy test, 5,000 pictures", "captions": "the first five of each picture", **_RULES},
+        details={"split": "Karpathy test, 5,000 pictures", "captions": "the first five of each picture", **RULES},
     ),
     published={},
     optional=True,
@@ -98,11 +88,11 @@ FLICKR30K = DatasetSpec(
     protocol=EvaluationProtocol(
         id="paper",
         text=TextProtocol(kind="short", lowercase=True),
-        details={"split": "Karpathy test, 1,000 pictures", "captions": "exactly five per picture", **_RULES},
+        details={"split": "Karpathy test, 1,000 pictures", "captions": "exactly five per picture", **RULES},
     ),
-    main=_MAIN,
+    main=MAIN,
     metrics=_METRICS,
-    published=_published("4", "Flickr30k"),
+    published=published("4", "Flickr30k"),
     hub=(
         HubSource(
             "nlphuji/flickr_1k_test_image_text_retrieval",
@@ -139,11 +129,11 @@ FLICKR30K_CNA = DatasetSpec(
     protocol=EvaluationProtocol(
         id="paper",
         text=TextProtocol(kind="short", lowercase=False),
-        details={"captions": "exactly five per picture, stripped, not lower-cased", **_RULES},
+        details={"captions": "exactly five per picture, stripped, not lower-cased", **RULES},
     ),
-    main=_MAIN,
+    main=MAIN,
     metrics=_METRICS,
-    published=_published("5", "Flickr-CNA"),
+    published=published("5", "Flickr-CNA"),
 )
 
 COCO_CN = DatasetSpec(
@@ -168,12 +158,12 @@ COCO_CN = DatasetSpec(
         text=TextProtocol(kind="short", lowercase=True),
         details={
             "captions": "5,000 manual translations of the 1,000 test pictures, five each, lower-cased",
-            **_RULES,
+            **RULES,
         },
     ),
-    main=_MAIN,
+    main=MAIN,
     metrics=_METRICS,
-    published=_published("5", "COCO-CN"),
+    published=published("5", "COCO-CN"),
     notes=(
         "The paper calls it the validation set; its file holds the test split.",
         "Chinese-CLIP and R2D2 publish numbers on 1,053 human-written captions of these pictures (coco-cn-human).",
@@ -195,7 +185,7 @@ COCO_CN_HUMAN = replace(
     protocol=EvaluationProtocol(
         id="human-written",
         text=TextProtocol(kind="short", lowercase=True),
-        details={"captions": "1,053 human-written captions of the 1,000 test pictures", **_RULES},
+        details={"captions": "1,053 human-written captions of the 1,000 test pictures", **RULES},
     ),
     published={},
     optional=True,

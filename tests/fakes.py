@@ -19,12 +19,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fgbench.adapter import AdapterInfo, ImageFeatures, Purpose, TextFeatures
+from fgbench.adapter import AdapterInfo, ImageFeatures, Preprocessor, Purpose, TextFeatures
 from fgbench.data.files import DatasetFiles
 from fgbench.requests import Embeddings, ImageRef, Request, TextKind
 from fgbench.runner.encode import Encoder
 from fgbench.runner.store import FeatureStore
-from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, MetricKey, Score, Scores, TextProtocol
+from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, MetricKey, Score, Scores, Task, TextProtocol
 
 DIM = 8
 CPU = torch.device("cpu")
@@ -86,7 +86,7 @@ class FakeAdapter:
         )
         self.info = dataclasses.replace(self.info, **info)
         self.module: nn.Module = Projection(seed)
-        self.preprocessor = FakePreprocessor(own_dense_view=own_dense_view)
+        self.preprocessor: Preprocessor = FakePreprocessor(own_dense_view=own_dense_view)
         self.image_batches: list[int] = []
         self.dense_batches: list[bool] = []
         self.text_batches: list[list[str]] = []
@@ -170,11 +170,12 @@ class FakeTask:
     position: int = 1
     seen: dict[str, Mapping[str, Embeddings]] = field(default_factory=dict)
 
-    @property
-    def datasets(self) -> tuple[DatasetSpec, ...]:
-        return tuple(dataset_spec(name) for name in self.wanted)
+    datasets: tuple[DatasetSpec, ...] = ()
 
-    def selection(self) -> list[tuple[FakeTask, DatasetSpec]]:
+    def __post_init__(self) -> None:
+        self.datasets = tuple(dataset_spec(name) for name in self.wanted)
+
+    def selection(self) -> list[tuple[Task, DatasetSpec]]:
         return [(self, spec) for spec in self.datasets]
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:

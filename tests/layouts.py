@@ -50,7 +50,9 @@ def coco_captions(root: Path, captions: Sequence[tuple[int, str]], images: Itera
     return write_json(root / "coco/annotations/captions_val2017.json", content)
 
 
-def coco_instances(root: Path, annotations: Sequence[Row], images: Iterable[int], categories: Mapping[int, str]) -> Path:
+def coco_instances(
+    root: Path, annotations: Sequence[Row], images: Iterable[int], categories: Mapping[int, str]
+) -> Path:
     """The instances file."""
     content = {
         "images": [coco_image(number) for number in images],
@@ -71,7 +73,7 @@ def instance(number: int, image: int, category: int, *, crowd: int = 0) -> Row:
     }
 
 
-def fg_ovd_row(number: int, test_type: str, **changes: Any) -> Row:
+def fg_ovd_row(number: int, test_type: str, /, **changes: Any) -> Row:
     return {
         "img_path": "val2017/000000000001.png",
         "bbox": [1.0, 2.0, 10.0, 8.0],

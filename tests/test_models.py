@@ -46,6 +46,7 @@ FAKE = Family(
             aliases=("fake-b",),
             note="settings are inferred",
         ),
+        ModelSpec(id="fake-tuned", title="Fake tuned", target="x", licence="MIT", options={"size": "large"}),
     ),
     accepts=lambda path: (path / "fake.json").is_file() or path.suffix == ".fake",
 )
@@ -88,7 +89,7 @@ def test_an_option_without_key_or_value_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["fake:x?colour=red", "fake-base?colour=red"])
 def test_an_unknown_option_is_answered_with_the_known_ones(text: str) -> None:
-    with pytest.raises(UsageError, match="no option 'colour'.*revision, size"):
+    with pytest.raises(UsageError, match=r"no option 'colour'.*revision, size"):
         parse(text)
 
 
@@ -172,7 +173,7 @@ def test_a_plug_in_s_factory_gets_target_and_options(install: Install) -> None:
     choice = parse("theirs:target?depth=3")
     assert choice.entry is None
     assert callable(choice.factory)
-    assert (choice.name, choice.target, choice.options) == ("theirs:target", "target", {"depth": "3"})
+    assert (choice.name, choice.target, choice.options) == ("theirs:target?depth=3", "target", {"depth": "3"})
 
 
 def test_a_plug_in_may_not_need_a_target(install: Install) -> None:
@@ -203,6 +204,22 @@ def test_the_source_of_a_local_model_carries_nobody_s_folders(tmp_path: Path) ->
     (folder / "fake.json").touch()
     info = load_adapter(str(folder)).info
     assert (info.name, info.source) == ("checkpoint", "local:checkpoint")
+
+
+def test_the_name_of_a_model_string_with_a_file_carries_nobody_s_folders(tmp_path: Path) -> None:
+    (tmp_path / "weights.pt").touch()
+    assert parse(f"fake:{tmp_path}/weights.pt").name == "fake:weights.pt"
+    assert parse(f"fake:base@{tmp_path}/weights.pt?size=large").name == "fake:base@weights.pt?size=large"
+    assert parse("fake:base@weights.pt").name == "fake:base@weights.pt"
+    assert parse("fake:someone/base").name == "fake:someone/base", "no file: a hub id"
+
+
+def test_the_name_leaves_presets_out() -> None:
+    """They belong to the declared model; only what the user chose is added."""
+    choice = parse("fake-tuned?strict=1")
+    assert choice.name == "fake-tuned?strict=1"
+    assert choice.options == {"size": "large", "strict": "1"}
+    assert parse("fake-tuned?size=small").options == {"size": "small"}
 
 
 def test_a_factory_that_returns_something_else_is_a_model_error() -> None:

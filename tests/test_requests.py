@@ -37,7 +37,9 @@ def test_texts_are_taken_as_they_are() -> None:
 
 
 def test_failed_rows_are_not_ok_and_counted_by_reason() -> None:
-    found = Embeddings(np.zeros((4, 2), dtype=np.float32), {0: "image_missing", 3: "image_missing", 2: "degenerate_box"})
+    found = Embeddings(
+        np.zeros((4, 2), dtype=np.float32), {0: "image_missing", 3: "image_missing", 2: "degenerate_box"}
+    )
     assert found.ok.tolist() == [False, True, False, False]
     assert found.reasons() == Counter(image_missing=2, degenerate_box=1)
 

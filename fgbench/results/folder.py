@@ -117,5 +117,9 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
 
 
 def _neutral(value: Any) -> Any:
-    """Spreadsheets run cells that start like a formula: put an apostrophe before them."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
+    """Spreadsheets run cells that start like a formula: put an apostrophe before them. A lone carriage return, which
+    the writer does not quote, would start a row of its own.
+    """
+    if not isinstance(value, str):
+        return value
+    return (f"'{value}" if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value).replace("\r", "\n")

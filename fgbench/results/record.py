@@ -23,6 +23,10 @@ SCHEMA = "fgbench.result/1"
 
 Record = dict[str, Any]
 
+_REQUIRED = (
+    "dataset", "task", "language", "protocol", "model", "scores", "main", "counts", "environment", "arguments",
+)  # fmt: skip
+
 
 def build_record(
     outcome: Outcome,
@@ -142,6 +146,9 @@ def read_record(path: Path) -> Record:
     found = record.get("schema") if isinstance(record, dict) else None
     if found != SCHEMA:
         raise DataError(f"{path}: schema is {found!r}, this version reads {SCHEMA!r}.")
+    lacking = [name for name in _REQUIRED if name not in record]
+    if lacking:
+        raise DataError(f"{path}: lacks {', '.join(lacking)}. Evaluate again, or remove the file.")
     return dict(record)
 
 

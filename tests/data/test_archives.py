@@ -22,7 +22,7 @@ LIMIT = 10_000
 
 def write_zip(path: Path, content: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
     with zipfile.ZipFile(path, "w", method) as archive:
-        archive.mkdir("a folder")
+        archive.writestr("a folder/", b"")
         for name, data in content.items():
             archive.writestr(name, data)
     return path

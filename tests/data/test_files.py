@@ -54,7 +54,7 @@ class TestRoles:
 
     def test_an_override_that_does_not_exist_is_missing_whatever_lies_elsewhere(self, tmp_path: Path) -> None:
         touch(tmp_path / "new/list.json")
-        with pytest.raises(DataMissingError, match="gone.json") as caught:
+        with pytest.raises(DataMissingError, match=r"gone.json") as caught:
             files(tmp_path, annotations=tmp_path / "gone.json").annotation("annotations")
         assert "new/list.json" not in str(caught.value)
 
@@ -177,7 +177,7 @@ class TestArchivedNames:
 
     def test_a_damaged_archive_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "val2017.zip").write_bytes(b"PK\3\4 this was cut off")
-        with pytest.raises(DataError, match="val2017.zip: not a readable archive"):
+        with pytest.raises(DataError, match=r"val2017.zip: not a readable archive"):
             ImageRoot(tmp_path, "demo", Folders()).image("a.png", "here")
 
 

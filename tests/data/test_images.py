@@ -46,7 +46,9 @@ def png_of_size(width: int, height: int) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
 
 
 class TestProbe:
@@ -172,6 +174,7 @@ class TestRefused:
             read_bytes(ref)
         assert len(read_bytes(saved(tmp_path, b"x" * (1 << 20)))) == 1 << 20
 
+    @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
     @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"]),
@@ -187,10 +190,12 @@ class TestRefused:
             data[place % len(data)] = value
         ref = saved(tmp_path, bytes(data[:length]))
         for read in (probe, decode):
+            message = ""
             try:
                 read(ref)
             except DataError as error:
-                assert str(ref) in str(error)
+                message = str(error)
+            assert not message or str(ref) in message
 
 
 def without_pixels(data: bytes) -> bytes:

@@ -130,9 +130,7 @@ def test_the_file_is_closed_when_the_reader_is_dropped(big: Path, monkeypatch: p
 
 @pytest.mark.parametrize("block", [1, 7, 64, 1 << 20])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_a_file_that_is_cut_off_gives_its_complete_rows_and_then_says_so(
-    tmp_path: Path, block: int, rows: int
-) -> None:
+def test_a_file_that_is_cut_off_gives_its_complete_rows_and_then_says_so(tmp_path: Path, block: int, rows: int) -> None:
     complete = json.dumps([{"caption": "one, [two] {three}", "n": number} for number in range(3)])
     path = tmp_path / "rows.json"
     ends = [index + 1 for index, character in enumerate(complete) if complete[index : index + 2] in ("},", "}]")]

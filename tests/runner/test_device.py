@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -110,7 +111,7 @@ class TestComputing:
 
     @pytest.fixture
     def tf32(self) -> Iterator[None]:
-        switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+        switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
         before = [switch.allow_tf32 for switch in switches]
         for switch in switches:
             switch.allow_tf32 = True
@@ -119,9 +120,14 @@ class TestComputing:
             switch.allow_tf32 = value
 
     def test_tf32_is_off_inside_and_as_before_outside(self, tf32: None) -> None:
-        with pytest.raises(KeyError), computing(torch.device("cpu"), "fp32"):
-            assert not torch.backends.cuda.matmul.allow_tf32
-            assert not torch.backends.cudnn.allow_tf32
-            raise KeyError
+        def fail() -> None:
+            with computing(torch.device("cpu"), "fp32"):
+                inside.extend([torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32])
+                raise KeyError
+
+        inside: list[bool] = []
+        with pytest.raises(KeyError):
+            fail()
+        assert inside == [False, False]
         assert torch.backends.cuda.matmul.allow_tf32
         assert torch.backends.cudnn.allow_tf32

@@ -87,7 +87,10 @@ class TestOnce:
     def test_dense_features_are_asked_for_only_where_boxes_are(self, tmp_path: Path) -> None:
         pictures = save_pictures(tmp_path / "pictures", 4)
         adapter = FakeAdapter()
-        encode(fake_encoder(adapter, tmp_path / "store"), [Images(pictures), Regions(pictures[:2], np.array([0, 1]), BOXES[:2])])
+        encode(
+            fake_encoder(adapter, tmp_path / "store"),
+            [Images(pictures), Regions(pictures[:2], np.array([0, 1]), BOXES[:2])],
+        )
         assert dict(zip(adapter.dense_batches, adapter.image_batches, strict=True)) == {True: 2, False: 2}
 
 
@@ -95,7 +98,9 @@ class TestValues:
     def test_stored_vectors_are_what_the_model_returned_not_normalised(self, tmp_path: Path) -> None:
         adapter = FakeAdapter()
         picture = save_picture(tmp_path / "a.png")
-        image_rows, text_rows = encode(fake_encoder(adapter, tmp_path / "store"), [Images([picture]), Texts(["a"], "long")])
+        image_rows, text_rows = encode(
+            fake_encoder(adapter, tmp_path / "store"), [Images([picture]), Texts(["a"], "long")]
+        )
         with Image.open(picture.path) as image:
             inputs = adapter.preprocessor(image, "cells-dynamic")
         expected = (inputs["cells"] @ adapter.module.get_parameter("weight")).sum(dim=0)
@@ -269,7 +274,7 @@ class TestBrokenModels:
         adapter.spoil_images = spoil
         pictures = save_pictures(tmp_path / "pictures", 2)
         encoder = fake_encoder(adapter, tmp_path / "store")
-        with pytest.raises(ModelError, match="^fake"):
+        with pytest.raises(ModelError, match=r"^fake"):
             encode(encoder, [Regions(pictures, np.arange(2), BOXES[:2])])
         assert len(encoder.store) == 0
 

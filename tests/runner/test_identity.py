@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -67,9 +68,9 @@ def test_one_bit_of_one_weight_is_another_model() -> None:
         {"revision": "abc"},
     ],
 )
-def test_whatever_changes_embeddings_changes_the_fingerprint(change: dict[str, object]) -> None:
+def test_whatever_changes_embeddings_changes_the_fingerprint(change: dict[str, Any]) -> None:
     changed = FakeAdapter()
-    changed.info = dataclasses.replace(changed.info, **change)  # type: ignore[arg-type]
+    changed.info = dataclasses.replace(changed.info, **change)
     assert fingerprint(changed) != fingerprint(FakeAdapter())
     assert weights(changed) == weights(FakeAdapter())
 
@@ -77,7 +78,8 @@ def test_whatever_changes_embeddings_changes_the_fingerprint(change: dict[str, o
 @pytest.mark.parametrize("field", ["name", "notes", "paper", "licence", "source", "region_default"])
 def test_labels_do_not(field: str) -> None:
     changed = FakeAdapter()
-    changed.info = dataclasses.replace(changed.info, **{field: "something else"})
+    change: dict[str, Any] = {field: "something else"}
+    changed.info = dataclasses.replace(changed.info, **change)
     assert fingerprint(changed) == fingerprint(FakeAdapter())
 
 

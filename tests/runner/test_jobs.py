@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -34,7 +34,9 @@ def probes(*names: str, size: tuple[int, int] = SIZE) -> dict[ImageRef, Probe | 
     return {ref(name): Probe(f"digest of {name[0]}", *size) for name in names}
 
 
-def regions(names: Sequence[str], boxes: Sequence[tuple[float, float, float, float]], budget: int | None = None) -> Regions:
+def regions(
+    names: Sequence[str], boxes: Sequence[tuple[float, float, float, float]], budget: int | None = None
+) -> Regions:
     """Box i lies in picture i."""
     return Regions([ref(name) for name in names], np.arange(len(names)), np.array(boxes, dtype=np.float64), budget)
 
@@ -43,10 +45,9 @@ BOX = (1.0, 2.0, 10.0, 8.0)
 
 
 @pytest.fixture
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "CHUNK_PASSES", 4)
     monkeypatch.setattr(jobs, "CHUNK_TEXTS", 3)
-    yield
 
 
 def all_images(made: JobBuilder) -> list[ImageJob]:
@@ -130,7 +131,10 @@ class TestRegions:
         assert address.keys[0] == address.keys[1], "equal after cutting to integers"
         whole = made.address(Images([ref("a")]))
         (job,) = all_images(made)
-        assert [(each.crop, each.view) for each in job.passes] == [((1, 2, 6, 8), "cells-dynamic"), (None, "cells-dynamic")]
+        assert [(each.crop, each.view) for each in job.passes] == [
+            ((1, 2, 6, 8), "cells-dynamic"),
+            (None, "cells-dynamic"),
+        ]
         assert job.row_keys() == [address.keys[0], whole.keys[0]]
 
     def test_a_crop_of_the_whole_picture_is_not_the_picture(self) -> None:
@@ -159,7 +163,9 @@ class TestRegions:
         assert all_images(made) == []
 
     def test_boxes_are_judged_by_the_size_of_the_file(self) -> None:
-        assert builder(probes("a", size=(5, 5))).address(regions(["a"], [(6, 0, 2, 2)])).failed == {0: "box_outside_image"}
+        assert builder(probes("a", size=(5, 5))).address(regions(["a"], [(6, 0, 2, 2)])).failed == {
+            0: "box_outside_image"
+        }
 
 
 class TestTexts:
@@ -225,7 +231,8 @@ class TestChunks:
         assert one.text_chunks() == other.text_chunks()
 
     def test_no_requests_are_no_work(self) -> None:
-        assert builder({}).image_chunks() == builder({}).text_chunks() == []
+        assert builder({}).image_chunks() == []
+        assert builder({}).text_chunks() == []
 
     @given(st.sets(st.integers(0, 18)))
     def test_what_is_pending_is_what_is_missing(self, missing: set[int]) -> None:

@@ -33,7 +33,10 @@ def test_pictures_come_in_order_whatever_the_workers(tmp_path: Path, workers: in
     pictures = save_pictures(tmp_path, 7)
     found = list(prepare_all([job(ref) for ref in pictures], FakePreprocessor(), workers=workers, pin_memory=False))
     assert [each.job.image for each in found] == pictures
-    expected = [each.inputs for each in prepare_all([job(ref) for ref in pictures], FakePreprocessor(), workers=0, pin_memory=False)]
+    expected = [
+        each.inputs
+        for each in prepare_all([job(ref) for ref in pictures], FakePreprocessor(), workers=0, pin_memory=False)
+    ]
     for each, inputs in zip(found, expected, strict=True):
         assert each.inputs is not None
         assert inputs is not None
@@ -51,7 +54,9 @@ def test_a_picture_that_cannot_be_decoded_does_not_stop_the_others(tmp_path: Pat
 
 def test_every_pass_of_a_job_gets_its_own_inputs(tmp_path: Path) -> None:
     picture = save_picture(tmp_path / "a.png")
-    (found,) = prepare_all([job(picture, None, (0, 0, 4, 8), (5, 5, 5, 9))], FakePreprocessor(), workers=0, pin_memory=False)
+    (found,) = prepare_all(
+        [job(picture, None, (0, 0, 4, 8), (5, 5, 5, 9))], FakePreprocessor(), workers=0, pin_memory=False
+    )
     assert found.inputs is not None
     assert [each["grid"].tolist() for each in found.inputs] == [[2, 4], [4, 2], [3, 3]]
     assert found.inputs[2]["cells"].abs().max() == 0, "a crop without pixels is black"

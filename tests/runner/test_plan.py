@@ -50,7 +50,9 @@ def test_a_picture_in_an_archive_is_there_if_the_archive_is(tmp_path: Path) -> N
         (CapabilityError("not possible"), "missing"),
     ],
 )
-def test_a_dataset_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path, problem: Exception, status: str) -> None:
+def test_a_dataset_that_cannot_be_read_does_not_stop_the_others(
+    tmp_path: Path, problem: Exception, status: str
+) -> None:
     made = plan_of(tmp_path, one=problem, two={"x": Texts(["a"], "short")})
     assert [planned.status for planned in made.datasets] == [status, "ready"]
     summary = made.summary()["datasets"]
@@ -100,7 +102,10 @@ class TestCounts:
         assert set(counts([]).values()) == {0}
 
     def test_a_dataset_knows_its_texts_and_pictures(self, tmp_path: Path) -> None:
-        requests: dict[str, Request] = {"c": ClassPrompts(["X"], ["a {}"], "box", lowercase=True), "t": Texts(["T"], "long")}
+        requests: dict[str, Request] = {
+            "c": ClassPrompts(["X"], ["a {}"], "box", lowercase=True),
+            "t": Texts(["T"], "long"),
+        }
         planned = PlannedDataset(dataset_spec(), FakeTask({}), None, requests=requests)  # type: ignore[arg-type]
         assert list(planned.texts()) == [("box", "a x"), ("long", "T")]
         assert list(planned.images()) == []

@@ -1,4 +1,4 @@
-"""Region pooling against a hand-written RoIAlign and against figures recorded from the official code."""
+"""Region pooling against RoIAlign written from its definition and against figures recorded from the official code."""
 
 from __future__ import annotations
 
@@ -17,39 +17,7 @@ from PIL import Image
 
 from fgbench.runner.regions import EMPTY_CROP, box_problem, crop_box, crop_size, cut, pool
 
-Box = tuple[float, float, float, float]
-
-
-def average_over_box(dense: npt.NDArray[np.float64], box: Box, size: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """RoIAlign of Mask R-CNN, one output cell, written from its definition.
-
-    The map of rows × columns × D lies over the picture, cell centres at whole coordinates after a shift by half a cell
-    (``aligned``). One sample per started cell of the box in each direction, bilinear, averaged; a sample more than one
-    cell outside the map is zero, nearer ones take the value at the border.
-    """
-    rows, columns, dim = dense.shape
-    x, y, w, h = box
-    left, top = x / size[0] * columns - 0.5, y / size[1] * rows - 0.5
-    width, height = w / size[0] * columns, h / size[1] * rows
-    across, down = math.ceil(width), math.ceil(height)
-    total = np.zeros(dim)
-    for j in range(down):
-        for i in range(across):
-            total += _bilinear(dense, top + (j + 0.5) * height / down, left + (i + 0.5) * width / across)
-    return total / (across * down)
-
-
-def _bilinear(dense: npt.NDArray[np.float64], y: float, x: float) -> npt.NDArray[np.float64]:
-    rows, columns, dim = dense.shape
-    if not (-1 <= y <= rows and -1 <= x <= columns):
-        return np.zeros(dim)
-    y, x = min(max(y, 0.0), rows - 1.0), min(max(x, 0.0), columns - 1.0)
-    top, left = math.floor(y), math.floor(x)
-    bottom, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
-    fy, fx = y - top, x - left
-    upper = dense[top, left] * (1 - fx) + dense[top, right] * fx
-    lower = dense[bottom, left] * (1 - fx) + dense[bottom, right] * fx
-    return np.asarray(upper * (1 - fy) + lower * fy)
+from ..references import Box, average_over_box
 
 
 def pooled(dense: npt.NDArray[np.float64], boxes: list[Box], size: tuple[int, int]) -> npt.NDArray[np.float32]:

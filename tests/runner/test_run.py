@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ class TestWhole:
 class TestProblems:
     """A dataset with a problem gets its reason; the others are evaluated."""
 
-    GOOD: Wanted = {"t": Texts(["a"], "short")}
+    GOOD: ClassVar[Wanted] = {"t": Texts(["a"], "short")}
 
     @pytest.mark.parametrize("problem", [DataMissingError("no file"), DataError("broken"), CapabilityError("cannot")])
     @pytest.mark.parametrize("on_error", ["fail", "skip"])

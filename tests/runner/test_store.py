@@ -236,4 +236,3 @@ class TestKeys:
 
     def test_texts_that_are_no_unicode_have_keys_too(self) -> None:
         assert row_key("\ud800") != row_key("\ud801")
-

@@ -225,7 +225,8 @@ class TestFlickr30kCna:
         found = opened("flickr30k-cna", tmp_path)
         assert found.paths == ["flickr30k/flickr30k-images/11.jpg", "flickr30k/flickr30k-images/7.jpg"]
         assert found.texts[:2] == ["11 的 T恤 0", "11 的 T恤 1"]
-        assert isinstance(texts := found.requests["texts"], Texts)
+        texts = found.requests["texts"]
+        assert isinstance(texts, Texts)
         assert texts.kind == "short"
 
     def test_pictures_come_in_order_of_first_appearance(self, tmp_path: Path) -> None:
@@ -288,15 +289,17 @@ TRAIN, VAL = "COCO_train2014_000000000009", "COCO_val2014_000000000042"
 
 class TestCocoCn:
     def lines(self) -> list[str]:
-        """As in the real file: the captions with one number of all pictures, then those with the next."""
-        return [coco_cn(name, number, f"T恤 {name[-2:]} {number}") for number in (3, 0, 4, 1, 2) for name in (VAL, TRAIN)]
+        """Grouped by number and not by picture, like the real file."""
+        order = [(number, name) for number in (3, 0, 4, 1, 2) for name in (VAL, TRAIN)]
+        return [coco_cn(name, number, f"T恤 {name[-2:]} {number}") for number, name in order]
 
     def test_q19_lower_cased_short_and_named_translated(self, tmp_path: Path) -> None:
         write(tmp_path / "coco-cn/pair.txt", "\n".join(self.lines()))
         found = opened("coco-cn", tmp_path)
         assert found.texts[0] == "t恤 42 3"
         assert found.captions[0][0] == "T恤 42 3"
-        assert isinstance(texts := found.requests["texts"], Texts)
+        texts = found.requests["texts"]
+        assert isinstance(texts, Texts)
         assert texts.kind == "short"
         assert "translated" in found.spec.title
 

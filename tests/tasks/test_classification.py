@@ -194,8 +194,9 @@ class TestBoth:
     def test_q23_the_budget_is_1024_and_the_text_path_short(self, tmp_path: Path, dataset: str, place: str) -> None:
         touch(tmp_path, f"{place}/a.jpeg")
         found = opened(dataset, tmp_path)
-        assert isinstance(images := found.requests["images"], Images)
-        assert isinstance(prompts := found.requests["classes"], ClassPrompts)
+        images, prompts = found.requests["images"], found.requests["classes"]
+        assert isinstance(images, Images)
+        assert isinstance(prompts, ClassPrompts)
         assert (images.budget, prompts.kind, prompts.lowercase) == (1024, "short", True)
         assert len(prompts.names) == 1000
         assert "a bad photo of a kite (bird of prey)." in found.texts

@@ -30,7 +30,8 @@ CHINESE = {
 
 
 def kind(found: Opened) -> str:
-    assert isinstance(texts := found.requests["texts"], Texts)
+    texts = found.requests["texts"]
+    assert isinstance(texts, Texts)
     return texts.kind
 
 
@@ -94,8 +95,8 @@ class TestShareGpt4V:
         ("row", "message"),
         [
             ({"image": "a.jpg"}, "row 1: field 'conversations' is missing"),
-            ({"image": "a.jpg", "conversations": [{"value": "x"}]}, "row 1: field 'conversations' should have a second"),
-            ({"image": "a.jpg", "conversations": ["x", "y"]}, "row 1: field 'conversations' should have a second"),
+            ({"image": "a.jpg", "conversations": [{"value": "x"}]}, "row 1: field 'conversations' should have"),
+            ({"image": "a.jpg", "conversations": ["x", "y"]}, "row 1: field 'conversations' should have"),
             ({"image": "a.jpg", "conversations": [{}, {"from": "gpt"}]}, "row 1: field 'value' is missing"),
             ({"conversations": [{}, {"value": "x"}]}, "row 1: field 'image' is missing"),
             ({"image": "", "conversations": [{}, {"value": "x"}]}, "row 1: image name ''"),
@@ -158,11 +159,8 @@ class TestDci:
         write(tmp_path / "some/where/1-data.json", dci(1, "x"))
         touch(tmp_path, "pictures/sa_1.jpg")
         for slash in ("", "/"):
-            places = {
-                "annotations": Path(f"{tmp_path}/some/where{slash}"),
-                "images": Path(f"{tmp_path}/pictures{slash}"),
-            }
-            assert opened("dci", tmp_path, **places).paths == ["pictures/sa_1.jpg"]
+            annotations, images = Path(f"{tmp_path}/some/where{slash}"), Path(f"{tmp_path}/pictures{slash}")
+            assert opened("dci", tmp_path, annotations=annotations, images=images).paths == ["pictures/sa_1.jpg"]
 
     @pytest.mark.parametrize(
         ("content", "message"),

@@ -1,0 +1,188 @@
+"""The generated datasets: the same everywhere, complete, small, and never half written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import fgbench
+from fgbench.data import mini
+from fgbench.data.mini import VERSION, mini_root, write_mini
+from fgbench.data.mini.scenes import COLOURS, make_scenes
+from fgbench.data.roots import resolve_root
+from fgbench.selection import datasets, select
+
+PICTURES = {".jpg", ".JPEG", ".jpeg"}
+CONTENT = {2: "ddb2783648fd94c2"}
+"""Digest of what the annotation files hold, by version."""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mini")
+    write_mini(folder)
+    return folder
+
+
+def files(root: Path) -> dict[str, Path]:
+    """Every file by its name below the root, sorted."""
+    found = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    return dict(sorted(found.items()))
+
+
+def digests(root: Path) -> dict[str, str]:
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files(root).items()}
+
+
+def test_two_runs_write_the_same_bytes(root: Path, tmp_path: Path) -> None:
+    write_mini(tmp_path)
+    assert digests(tmp_path) == digests(root)
+
+
+def test_another_process_writes_the_same_bytes(root: Path, tmp_path: Path) -> None:
+    """Neither the order of sets nor the locale may matter."""
+    code = "import pathlib, sys; from fgbench.data.mini import write_mini; write_mini(pathlib.Path(sys.argv[1]))"
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "LC_ALL": "C", "PYTHONUTF8": "0"}
+        folder = tmp_path / seed
+        subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
+        assert digests(folder) == digests(root)
+
+
+def test_a_change_of_the_content_needs_a_new_version(root: Path) -> None:
+    """Otherwise what an older fgbench left in the cache would be taken for it.
+
+    Of pictures only names and sizes count here: their bytes depend on the version of the JPEG library.
+    """
+    hasher = hashlib.sha256()
+    for name, path in files(root).items():
+        hasher.update(name.encode())
+        if path.suffix in PICTURES:
+            with Image.open(path) as image:
+                hasher.update(repr(image.size).encode())
+        else:
+            hasher.update(path.read_bytes())
+    assert {VERSION: hasher.hexdigest()[:16]} == CONTENT, "raise VERSION and note the new digest here"
+
+
+def test_all_of_it_is_below_4_mb(root: Path) -> None:
+    assert sum(path.stat().st_size for path in files(root).values()) < 4_000_000
+
+
+def test_every_dataset_s_layout_is_found(root: Path) -> None:
+    plan = fgbench.plan(data_root=root)
+    wanted = [spec.id for _, spec in select(None, None)]
+    assert {planned.spec.id: planned.status for planned in plan.datasets} == dict.fromkeys(wanted, "ready")
+    for planned in plan.datasets:
+        assert planned.problem is None
+        assert planned.loaded is not None
+        assert planned.loaded.rejected == {}
+        assert sum(planned.loaded.size.values()) >= 24, planned.spec.id
+        assert not planned.missing
+        assert planned.requests
+
+
+@pytest.mark.parametrize("dataset", [name for name in datasets() if not datasets().get(name)[1].optional])
+def test_every_subset_and_metric_has_items(root: Path, dataset: str) -> None:
+    [planned] = fgbench.plan(dataset=dataset, data_root=root).datasets
+    assert planned.loaded is not None
+    subsets = {key.subset for key in planned.spec.main} - {"full"}  # LVIS: no train2017 pictures here
+    known = set(planned.loaded.size) | set(getattr(planned.loaded.items, "subsets", ()))
+    assert subsets <= known
+
+
+def test_pictures_can_be_opened_and_those_of_one_scene_are_equal(root: Path) -> None:
+    by_content: dict[str, list[str]] = {}
+    for name, path in files(root).items():
+        if path.suffix in PICTURES:
+            with Image.open(path) as image:
+                image.load()
+                assert (image.format, image.mode) == ("JPEG", "RGB")
+            by_content.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), []).append(name)
+    assert len(by_content) == mini.SCENES
+    assert all(len(names) > 5 for names in by_content.values())
+
+
+def test_scenes_show_what_their_descriptions_say() -> None:
+    for scene in make_scenes(50, seed=3):
+        image = scene.render()
+        assert image.size == scene.canvas
+        for thing in scene.things:
+            x, y, width, height = thing.box
+            assert x >= 0
+            assert y >= 0
+            assert x + width <= scene.canvas[0]
+            assert y + height <= scene.canvas[1]
+            if thing.shape != "ring":
+                assert image.getpixel((x + width // 2, y + height // 2)) == COLOURS[thing.colour][1]
+
+
+def test_negatives_are_other_texts(root: Path) -> None:
+    for path in (root / "fgovd").iterdir():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            [positive] = row["pos_expression"]
+            assert len(set(row["neg_expression"])) == len(row["neg_expression"]) == 10
+            assert positive not in row["neg_expression"]
+
+
+def test_the_cache_folder_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path))
+    folder = resolve_root("mini")
+    assert folder == tmp_path / f"mini-{VERSION}"
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    (folder / "mark").touch()
+    assert resolve_root("mini") == folder
+    assert (folder / "mark").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
+def test_an_interrupted_writer_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def interrupted(root: Path) -> None:
+        (root / "coco").mkdir()
+        (root / "coco/half.jpg").touch()
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mini, "write_mini", interrupted)
+        with pytest.raises(type(error)):
+            mini_root(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert fgbench.plan(dataset="coco", data_root=mini_root(tmp_path)).summary()["total"]["missing"] == 0
+
+
+def test_what_a_killed_writer_left_is_not_taken_for_the_data(tmp_path: Path, root: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from fgbench.data import mini\n"
+        "mini.write_mini = lambda root: ((root / 'coco').mkdir(), os.kill(os.getpid(), signal.SIGKILL))\n"
+        "mini.mini_root(Path(sys.argv[1]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert killed.returncode == -9
+    assert not (tmp_path / f"mini-{VERSION}").exists()
+    assert digests(mini_root(tmp_path)) == digests(root)
+
+
+def test_of_two_writers_the_first_to_finish_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = mini.write_mini
+
+    def overtaken(folder: Path) -> None:
+        monkeypatch.setattr(mini, "write_mini", real)
+        first = mini_root(tmp_path)
+        (first / "first").touch()
+        real(folder)
+
+    monkeypatch.setattr(mini, "write_mini", overtaken)
+    folder = mini_root(tmp_path)
+    assert (folder / "first").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
