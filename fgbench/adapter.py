@@ -115,8 +115,14 @@ class Adapter(Protocol):
     """
 
     info: AdapterInfo
-    module: nn.Module
-    preprocessor: Preprocessor
+
+    @property
+    def module(self) -> nn.Module:
+        """The network: what the engine moves, and what identifies the model."""
+
+    @property
+    def preprocessor(self) -> Preprocessor:
+        """Turns pictures into the tensors of :meth:`encode_images`."""
 
     def encode_images(self, batch: Mapping[str, Tensor], *, dense: bool) -> ImageFeatures:
         """Encode pictures of one view.

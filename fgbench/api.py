@@ -14,7 +14,7 @@ from fgbench.adapter import Adapter, RegionMode
 from fgbench.data.config import data_places
 from fgbench.data.roots import resolve_root
 from fgbench.errors import DataError, UsageError
-from fgbench.models import load_adapter
+from fgbench.models import load_adapter, parse
 from fgbench.runner.plan import Plan, make_plan
 from fgbench.runner.progress import Progress, Silent
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fgbench.results.record import Record
     from fgbench.runner.device import Precision
     from fgbench.runner.run import OnError
+    from fgbench.spec import DatasetSpec
 
 DEFAULT_OUTPUT = "results"
 
@@ -40,6 +41,11 @@ class NotEvaluated:
     task: str
     reason: str
     failed: bool
+
+    @classmethod
+    def of(cls, spec: DatasetSpec, problem: Exception | None) -> NotEvaluated:
+        """From the problem that a plan or a run reports."""
+        return cls(spec.id, spec.task, str(problem), isinstance(problem, DataError))
 
 
 @dataclass(frozen=True)
@@ -134,8 +140,14 @@ def evaluate(
         StoreError: results cannot be written.
     """
     passed = {key: value for key, value in locals().items() if key not in {"model", "progress"}}
+    if isinstance(model, str):
+        parse(model)  # a mistyped name is found before annotations are read and torch is imported
     data_root, files = data_places(data_root, files)
     selected = plan(task, dataset, data_root=data_root, limit=limit, files=files)
+    if all(planned.problem for planned in selected.datasets):
+        # Nothing can be evaluated whatever the model: say so before gigabytes of weights are loaded.
+        nothing = [NotEvaluated.of(planned.spec, planned.problem) for planned in selected.datasets]
+        return Evaluation((), tuple(nothing), Path(output))
 
     from fgbench.results import folder as results_folder
     from fgbench.results.environment import describe
@@ -177,8 +189,7 @@ def evaluate(
     for outcome in report.outcomes:
         spec = outcome.planned.spec
         if outcome.scores is None:
-            failed = isinstance(outcome.problem, DataError)
-            missing.append(NotEvaluated(spec.id, spec.task, str(outcome.problem), failed))
+            missing.append(NotEvaluated.of(spec, outcome.problem))
             continue
         record = build_record(
             outcome,

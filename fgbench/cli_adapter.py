@@ -25,15 +25,13 @@ def check_adapter(
 
     Exit codes: 0 no check failed; 1 some failed; 2 wrong usage. Warnings and speed are for your information.
     """
-    from fgbench import models
     from fgbench.adapter_kit.check import check_adapter as check
 
-    adapter = models.load_adapter(model)
     if json_:
-        report = check(adapter, device=device)
+        report = check(model, device=device)
         print_json(report.as_json())
     else:
-        report = check(adapter, device=device, tell=lambda each: typer.echo(str(each)))
+        report = check(model, device=device, tell=lambda each: typer.echo(str(each)))
         typer.echo(report.summary)
     raise typer.Exit(report.exit_code)
 

@@ -88,6 +88,7 @@ def facts(name: str) -> Row:
         _, spec = selection.datasets().get(name)
         return _dataset(spec)
     models = model_names.registry()
+    name = name.removesuffix(":…")  # as `list models` prints schemes
     if name not in models:
         raise UsageError(unknown_name("dataset or model", name, [*selection.datasets(), *models]))
     entry = models.get(name)

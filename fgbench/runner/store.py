@@ -6,9 +6,11 @@ stands for the model (its fingerprint). So a killed run resumes, and a run with 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import struct
+import time
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,6 +30,8 @@ VERSION = "1"
 """Part of every key: a change of the meaning of rows must not find old ones."""
 
 _KEY = np.dtype("S16")
+_ABANDONED = 3600.0
+"""Seconds after which a half-written file is nobody's any more."""
 
 
 def row_key(*parts: str | bytes) -> bytes:
@@ -63,6 +67,11 @@ class FeatureStore:
         self._keys: list[npt.NDArray[np.bytes_]] = []
         self._files: list[Path] = []
         self._index: tuple[npt.NDArray[np.bytes_], npt.NDArray[np.int64]] | None = None
+        for leftover in folder.glob(".*.tmp"):
+            # Of a run that was killed while writing; a run that is writing right now is left alone.
+            with contextlib.suppress(OSError):
+                if time.time() - leftover.stat().st_mtime > _ABANDONED:
+                    leftover.unlink()
         for path in sorted(folder.glob("*.safetensors")):
             if fresh:
                 path.unlink()
