@@ -36,7 +36,7 @@ Run = Callable[..., Evaluation]
 
 @pytest.fixture
 def run(root: Path, tmp_path: Path) -> Run:
-    def call(adapter: FakeAdapter | None = None, dataset: str = "coco", **options: Any) -> Evaluation:
+    def call(adapter: FakeAdapter | str | None = None, dataset: str = "coco", **options: Any) -> Evaluation:
         options = {"data_root": root, "output": tmp_path / "results", **options}
         return evaluate(adapter or FakeAdapter(), None, dataset, **options)
 
@@ -238,8 +238,13 @@ class TestOptions:
 
     def test_a_model_string_is_loaded(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(api, "load_adapter", lambda text: FakeAdapter(name=text))
-        (record,) = run("some-model?x=1").records
-        assert record["model"]["name"] == "some-model?x=1"
+        (record,) = run("untrained:fgclip2?seed=3").records
+        assert record["model"]["name"] == "untrained:fgclip2?seed=3"
+
+    def test_a_mistyped_model_is_found_before_anything_is_read(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(api, "plan", lambda *_, **__: pytest.fail("annotations were read"))
+        with pytest.raises(UsageError, match=r"There is no model 'fgclip-2'.*Did you mean 'fgclip2'"):
+            run("fgclip-2")
 
     def test_an_output_that_cannot_be_written_is_a_store_error(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

@@ -493,6 +493,17 @@ def test_q1_every_picture_is_encoded_once_for_all_datasets_and_once_more_for_the
     assert counters(from_files)["image_passes"] == counters(from_files)["images_decoded"] + SCENES == 2 * SCENES
 
 
+def test_q2_fg_ovd_has_one_share_per_subset_over_all_of_its_lines(from_files: Evaluation, base: Path) -> None:
+    found = record(from_files, "fg-ovd")
+    lines_of = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in (base / "fgovd").iterdir()}
+    assert [(row["subset"], row["metric"], row["n"]) for row in found["scores"]] == [
+        ("hard", "top1", lines_of["h_attributes_llava.jsonl"]),
+        ("medium", "top1", lines_of["m_attributes_llava.jsonl"]),
+        ("easy", "top1", lines_of["e_attributes_llava.jsonl"]),
+        ("trivial", "top1", lines_of["shuffle_negatives_llava.jsonl"]),
+    ]
+
+
 CHANGED = {"coco-box", "lvis-box", "imagenet-1k", "imagenet-1k-zh"}
 UNCHANGED = [name for name in (*MADE, *OPTIONAL) if name not in CHANGED]
 

@@ -380,6 +380,24 @@ class TestResuming:
         assert adapter.images_encoded == 2
         assert adapter.texts_encoded == ["c"]
 
+    @pytest.mark.parametrize(
+        ("folder", "seeds", "encoded"),
+        [("old", (1, 2), 0), ("moved", (1, 2), 0), ("old", (1, 3), 1), ("moved", (2, 1), 0)],
+        ids=["as before", "in another folder", "one replaced", "names exchanged"],
+    )
+    def test_pictures_are_known_by_their_content_not_by_their_place(
+        self, tmp_path: Path, folder: str, seeds: tuple[int, int], encoded: int
+    ) -> None:
+        def run(folder: str, seeds: tuple[int, int]) -> int:
+            pictures = [save_picture(tmp_path / folder / f"{place}.png", seed) for place, seed in enumerate(seeds)]
+            adapter = FakeAdapter()
+            requests: list[Request] = [Images(pictures), Regions(pictures, np.arange(2), np.tile(BOXES[:1], (2, 1)))]
+            encode(fake_encoder(adapter, tmp_path / "store"), requests)
+            return adapter.images_encoded
+
+        assert run("old", (1, 2)) == 2
+        assert run(folder, seeds) == encoded
+
     def test_boxes_added_later_need_a_pass_but_no_second_global_embedding(self, tmp_path: Path) -> None:
         (picture,) = save_pictures(tmp_path / "pictures", 1)
         encode(fake_encoder(FakeAdapter(), tmp_path / "store"), [Images([picture])])

@@ -236,3 +236,13 @@ class TestKeys:
 
     def test_texts_that_are_no_unicode_have_keys_too(self) -> None:
         assert row_key("\ud800") != row_key("\ud801")
+
+
+def test_half_written_files_of_a_killed_run_are_cleared_away_in_time(tmp_path: Path) -> None:
+    old, new = tmp_path / ".a.safetensors.x.tmp", tmp_path / ".b.safetensors.y.tmp"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    FeatureStore(tmp_path)
+    assert not old.exists()
+    assert new.exists()  # another process may be writing it
