@@ -62,8 +62,14 @@ def _weights(module: nn.Module) -> str:
 
 
 def _code(kind: type) -> str:
+    """Digest of the source a class lives in: its module, or all modules of the package folder that holds it."""
     try:
-        source = Path(inspect.getfile(kind)).read_bytes()
+        path = Path(inspect.getfile(kind))
     except (OSError, TypeError):
         return f"{kind.__module__}.{kind.__qualname__}"
-    return hashlib.sha256(source).hexdigest()
+    in_package = (path.parent / "__init__.py").is_file()
+    hasher = hashlib.sha256()
+    for source in sorted(path.parent.glob("*.py")) if in_package else [path]:
+        hasher.update(f"{source.name}\n".encode())
+        hasher.update(source.read_bytes() if source.is_file() else b"")
+    return hasher.hexdigest()

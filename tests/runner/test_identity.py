@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,3 +130,18 @@ def test_the_same_bytes_under_another_name_or_shape_are_other_weights() -> None:
         module.register_buffer(name, torch.arange(6.0).reshape(shape))
         found.add(weights(with_module(module)))
     assert len(found) == 4
+
+
+def test_a_change_in_another_module_of_the_package_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An adapter is often a thin class over a network in the module beside it."""
+    package = tmp_path / "some_adapters"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "network.py").write_text("LAYERS = 1\n")
+    (package / "adapter.py").write_text("class Mixin:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    mixin = importlib.import_module("some_adapters.adapter").Mixin
+    kind = type("Made", (FakeAdapter,), {"__module__": mixin.__module__})
+    before = fingerprint(kind())
+    (package / "network.py").write_text("LAYERS = 2\n")
+    assert fingerprint(kind()) != before
