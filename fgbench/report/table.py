@@ -84,6 +84,11 @@ def _remarks(record: Record, notes: dict[str, list[str]]) -> str:
     if counts["texts_truncated"]:
         cut = f"{dataset} {counts['texts_truncated']:,} of {counts['texts']:,}"
         found.append(("Texts cut to the model's length", cut))
+    ties = [f"{name} {count:,}" for name, count in counts["ties"].items() if count]
+    if ties:
+        found.append(
+            ("Queries where another answer is exactly as good as the right one", f"{dataset} {', '.join(ties)}")
+        )
     if record["protocol"].get("region_mode") == "crop":
         found.append(("Regions as crops (region mode crop), not RoI of dense features", ""))
     found.extend((note, "") for note in record["notes"])
