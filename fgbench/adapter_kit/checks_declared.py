@@ -58,7 +58,7 @@ def _problems(info: AdapterInfo) -> Iterator[str]:
             )
     if isinstance(info.languages, str) or not info.languages:
         yield f"languages is {info.languages!r}, expected a tuple such as ('en', 'zh')"
-    for tag in info.languages:
+    for tag in info.languages if isinstance(info.languages, tuple) else ():
         if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]+)*", tag):
             yield f"languages has {tag!r}, expected BCP 47 tags such as 'en' or 'zh-Hans'"
     if info.region_default not in ("roi", "crop") or (info.region_default == "roi" and info.dense is None):

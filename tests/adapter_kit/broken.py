@@ -9,7 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import fgbench
 from fgbench.adapter import ImageFeatures, Purpose, TextFeatures
+from fgbench.adapter_kit.findings import AdapterReport, Check
 from fgbench.requests import TextKind
 
 from ..fakes import DIM, FakeAdapter, FakePreprocessor
@@ -116,3 +118,24 @@ def pooled_only(change: Callable[[Tensor], Tensor]) -> Callable[[ImageFeatures],
 def texts_only(change: Callable[[Tensor], Tensor]) -> Callable[[TextFeatures], TextFeatures]:
     """Change the vectors of texts."""
     return lambda features: features._replace(vectors=change(features.vectors))
+
+
+def nan(vectors: Tensor) -> Tensor:
+    return torch.where(vectors > vectors.mean(), torch.nan, vectors)
+
+
+def noisy(strength: float) -> Callable[[Tensor], Tensor]:
+    return lambda vectors: vectors + strength * vectors.abs().max() * torch.rand(vectors.shape)
+
+
+def centred(vectors: Tensor) -> Tensor:
+    return vectors - vectors.mean(dim=0)
+
+
+def checked(adapter: Any) -> AdapterReport:
+    return fgbench.check_adapter(adapter, device="cpu")
+
+
+def found(report: AdapterReport, name: str) -> Check:
+    [each] = [each for each in report.checks if each.name == name]
+    return each

@@ -64,6 +64,7 @@ def test_it_is_listed(run: Run) -> None:
     assert row["title"] == f"from fgbench-{NAME} 0.1.0"
 
 
+@pytest.mark.slow
 def test_it_passes_the_checks(run: Run) -> None:
     done = run("-m", "fgbench", "check-adapter", NAME, "--device", "cpu")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -74,11 +75,13 @@ def test_it_passes_the_checks(run: Run) -> None:
     assert {line[:5].strip() for line in lines[:-1]} == {"pass", "n/a", "info", ""}
 
 
+@pytest.mark.slow
 def test_its_own_test_passes(run: Run, folder: Path) -> None:
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", folder / f"fgbench-{NAME}/tests")
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_it_is_evaluated(run: Run) -> None:
     arguments = ("--task", "short-retrieval", "--dataset", "coco", "--data-root", "mini", "--device", "cpu", "--json")
     done = run("-m", "fgbench", "eval", "--model", f"{NAME}?seed=1", *arguments)
@@ -96,6 +99,7 @@ def test_it_is_clean(run: Run, folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_model_gives_exit_code_1(run: Run, folder: Path) -> None:
     path = folder / "site/fgbench_tiny_net/model.py"
     good = path.read_text(encoding="utf-8")
@@ -110,6 +114,7 @@ def test_a_broken_model_gives_exit_code_1(run: Run, folder: Path) -> None:
     assert [row["name"] for row in content["checks"] if row["status"] == "fail"] == ["text length"]
 
 
+@pytest.mark.slow
 def test_wrong_usage_gives_exit_code_2(folder: Path) -> None:
     for arguments in (("check-adapter", "no-such-model"), ("check-adapter", "fgclip2-untrained", "--device", "tpu")):
         done = command("-m", "fgbench", *arguments, cwd=folder)

@@ -1,8 +1,8 @@
 """The guides: every command and every code block in them is run, in the order in which a reader would.
 
-A block is introduced by what it is: ``bash`` are commands, ``python`` and ``toml`` with a comment ``<!-- file: … -->`` are
-files, ``python`` without one is run, ``text`` is output. ``<!-- needs weights -->`` marks what needs a checkpoint from
-elsewhere; it is run with a tiny one.
+Blocks of ``bash`` are commands. ``python`` and ``toml`` after a comment ``<!-- file: … -->`` are files, after
+``<!-- part of: … -->`` a section of one; other ``python`` is run, ``text`` is output. What needs a checkpoint from
+elsewhere is marked ``<!-- needs weights -->``, and is run with a tiny one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +145,8 @@ class TestEveryGuide:
 
     @pytest.mark.parametrize("language", ["", ".zh"])
     def test_links_lead_somewhere(self, guide: str, language: str) -> None:
-        for target in re.findall(r"\]\(([^)#]+)\)", (DOCS / f"{guide}{language}.md").read_text(encoding="utf-8")):
+        prose = _BLOCK.sub("", (DOCS / f"{guide}{language}.md").read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(([^)#]+)\)", prose):
             assert (DOCS / target).exists(), target
 
     def test_code_is_clean(self, guide: str, tmp_path: Path) -> None:
@@ -179,9 +179,9 @@ class TestCompleteness:
         for guide, kind in (("add-a-model", AdapterInfo), ("add-a-dataset", DatasetSpec)):
             for each in dataclasses.fields(kind):
                 assert f"`{each.name}`" in self.text(guide, language), each.name
-        for kind in (EvaluationProtocol, TextProtocol):
-            for each in dataclasses.fields(kind):
-                assert f"`{kind.__name__}.{each.name}`" in self.text("add-a-dataset", language)
+        for part in (EvaluationProtocol, TextProtocol):
+            for each in dataclasses.fields(part):
+                assert f"`{part.__name__}.{each.name}`" in self.text("add-a-dataset", language)
 
 
 class TestModelGuide:
@@ -208,7 +208,7 @@ class TestModelGuide:
     def test_the_real_checkpoint_works(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """With a tiny one instead of the one on the hub."""
         code, use = (each for each in blocks("add-a-model") if each.mark("needs weights") is not None)
-        assert len(code.content.splitlines()) < LINES + 10
+        assert len(code.content.splitlines()) <= LINES
         (tmp_path / (code.mark("file") or "")).write_text(code.content, encoding="utf-8")
         folder = tiny_models.clip(tmp_path / "clip")
         monkeypatch.syspath_prepend(tmp_path)
@@ -257,4 +257,3 @@ def test_the_guides_are_all_there_is() -> None:
     assert {path.name for path in DOCS.glob("add-*.md")} == {
         f"{guide}{zh}.md" for guide in GUIDES for zh in ("", ".zh")
     }
-    assert subprocess.list2cmdline(["a"]) == "a"
