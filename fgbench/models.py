@@ -161,7 +161,7 @@ def load_adapter(text: str) -> Adapter:
             "protocol (info, module, preprocessor, encode_images, encode_texts). See docs/add-a-model.md."
         )
     changes: dict[str, Any] = {"name": choice.name}
-    if _exists(choice.target):
+    if choice.target and _exists(choice.target):  # an empty path would be the current folder
         # Only the last part: results are published, and nobody's folders belong in them.
         changes["source"] = f"local:{Path(choice.target).resolve().name}"
     if choice.entry and choice.entry.model:

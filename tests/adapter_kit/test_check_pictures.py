@@ -187,7 +187,7 @@ def only_colourful(image: Image.Image, view: str) -> Image.Image:
 def test_pictures_that_raise_are_named() -> None:
     each = found(checked(with_preprocessor(picture=only_large)), "extreme sizes")
     assert each.text.startswith("a picture of 1×1 pixels: raised ZeroDivisionError")
-    assert "(test_check.py:" in each.text
+    assert "(test_check_pictures.py:" in each.text
     each = found(checked(with_preprocessor(picture=only_colourful)), "picture formats")
     assert each.text.startswith("grey: raised ValueError: two channels are equal")
 

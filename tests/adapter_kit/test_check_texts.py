@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from fgbench.adapter_kit.subject import KINDS
+
 from ..fakes import FakeAdapter
 from .broken import (
     Good,
@@ -34,11 +36,6 @@ from .broken import (
         (with_texts(texts_only(centred)), "text in a batch", "padding that is not masked"),
         (with_texts(texts_only(lambda rows: rows.flip(0))), "text in a batch", "rows in another order"),
         (Reader(lambda text, kind: text + kind), "text paths", "'short' and 'box' have the path 'plain', but their"),
-        (
-            Good(text_path={"short": "a", "box": "a", "long": "a"}, text_length={"short": 9, "box": 9, "long": 9}),
-            "",
-            "",
-        ),
         (Reader(flag=lambda text, limit: False), "text length", "a text of 38 words is not flagged as truncated"),
         (Reader(flag=lambda text, limit: True), "text length", "a text of 1 words is flagged as truncated"),
         (Reader(lambda text, kind: text[:20]), "text length", "its last word changes nothing"),
@@ -51,13 +48,14 @@ from .broken import (
     ],
 )
 def test_texts(adapter: FakeAdapter, name: str, message: str) -> None:
-    report = checked(adapter)
-    if not name:
-        assert report.passed, str(report)
-        return
-    each = found(report, name)
+    each = found(checked(adapter), name)
     assert each.status == "fail"
     assert message in each.text
+
+
+def test_one_path_for_all_kinds_is_fine() -> None:
+    report = checked(Good(text_path=dict.fromkeys(KINDS, "a"), text_length=dict.fromkeys(KINDS, 9)))
+    assert report.passed, str(report)
 
 
 class SamePaths(Good):

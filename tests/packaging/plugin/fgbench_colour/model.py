@@ -31,8 +31,9 @@ class MeanColour:
         return ImageFeatures((batch["rgb"] / 127.5 - 1) * self.gain)
 
     def encode_texts(self, texts: Sequence[str], kind: TextKind) -> TextFeatures:
-        named = [[COLOURS.get(word, BLACK) for word in text.replace(".", "").split()] or [BLACK] for text in texts]
-        return TextFeatures(torch.stack([torch.tensor(colours).sum(0) for colours in named]), [False] * len(texts))
+        rows = [text.replace(".", "").split() for text in texts]
+        sums = [[sum(COLOURS.get(word, BLACK)[c] for word in row[:1000]) for c in range(3)] for row in rows]
+        return TextFeatures(torch.tensor(sums).view(-1, 3), [len(row) > 1000 for row in rows])
 
 
 def load(target: str, *, gain: str = "1") -> MeanColour:
