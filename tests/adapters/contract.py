@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fgbench import check_adapter
 from fgbench.adapter import Adapter
 from fgbench.requests import TextKind
 
@@ -56,6 +57,8 @@ def check_contract(adapter: Any, *, word: str = "a ", single: int = 1) -> None:
     _check_pictures(adapter)
     for kind in KINDS:
         _check_texts(adapter, kind, word, (info.text_length[kind] - 2) // single)
+    report = check_adapter(adapter)
+    assert report.passed, str(report)
 
 
 def _check_pictures(adapter: Any) -> None:

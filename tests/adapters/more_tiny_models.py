@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 
+from fgbench.adapter_kit.samples import CHINESE
+
 from .tiny_models import EVA, EVA_IMAGE, IMAGE, PATCH, TOWER, register_eva, shake, words
 
 CLIP_WORDS = 49408
@@ -22,7 +25,7 @@ LONG = 248
 WIDE = {"hidden_size": 128, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2}
 """Towers whose heads are 64 wide, as those of the real models."""
 
-CHARACTERS = '一只猫狗在红色的椅子上，。abcdefghijklmnopqrstuvwxyz"“”'
+CHARACTERS = '一只猫狗在红色的椅子上，。abcdefghijklmnopqrstuvwxyz"“”' + "".join(itertools.chain(*CHINESE))
 
 
 def save_as(path: Path, state: Mapping[str, Tensor], **beside: Any) -> Path:
