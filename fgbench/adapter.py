@@ -133,4 +133,4 @@ class Adapter(Protocol):
         """
 
     def encode_texts(self, texts: Sequence[str], kind: TextKind) -> TextFeatures:
-        """Encode texts (there may be none): tokenise, truncate, pad, embed. Row i must not depend on the other texts."""
+        """Encode texts, of which there may be none. Row i must not depend on the other texts."""

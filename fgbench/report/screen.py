@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _PLAN = {
     "items": "Items",
-    "images": "Image passes\nitem by item",
+    "images": "Image\npasses*",
     "distinct_images": "Distinct\nimages",
     "regions": "Regions",
     "texts": "Texts",
@@ -56,8 +57,8 @@ def print_evaluation(result: Evaluation) -> None:
 def print_plan(summary: Mapping[str, Any]) -> None:
     """Counts per dataset and in total, then what is missing."""
     console = Console()
-    table = Table(title="Plan", title_justify="left", show_footer=True)
-    table.add_column("Dataset", footer="total")
+    table = Table(title="Plan", title_justify="left", show_footer=True, box=box.SIMPLE_HEAVY, collapse_padding=True)
+    table.add_column("Dataset", footer="total", no_wrap=True)
     for key, title in _PLAN.items():
         table.add_column(title, justify="right", footer=f"{summary['total'][key]:,}")
     for name, row in summary["datasets"].items():
@@ -65,6 +66,7 @@ def print_plan(summary: Mapping[str, Any]) -> None:
             name, *(f"{row[key]:,}" if row["status"] in {"ready", "incomplete"} or row[key] else "–" for key in _PLAN)
         )
     console.print(table)
+    console.print(Text("*) Of a script that goes item by item; here each distinct image passes once.", style="dim"))
     for name, row in summary["datasets"].items():
         if row["problem"]:
             console.print(Text(row["problem"], style="yellow"))
