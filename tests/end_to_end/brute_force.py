@@ -41,7 +41,21 @@ class Rank(NamedTuple):
     high: int
 
 
-Result = dict[tuple[str, str], Bounds]
+Metrics = dict[tuple[str, str], Bounds]
+
+
+class Result(NamedTuple):
+    """What is expected of a dataset.
+
+    Attributes:
+        metrics: by (subset, metric).
+        ranks: rank of every item, by the name of its array among the outcomes.
+        margins: similarity of the right text minus that of the best other one, likewise.
+    """
+
+    metrics: Metrics
+    ranks: Mapping[str, Sequence[Rank]] = {}
+    margins: Mapping[str, Sequence[float]] = {}
 
 
 @dataclass
@@ -167,7 +181,8 @@ def retrieval(
     for number, text in texts:
         scores = [cosine(model.text(text, kind), model.image(other)) for other in images]
         t2i.append(rank(scores, images, images.index(number)))
-    return {("*", f"i2t_r{k}"): share(i2t, k) for k in ks} | {("*", f"t2i_r{k}"): share(t2i, k) for k in ks}
+    metrics = {("*", f"{way}_r{k}"): share(ranks, k) for way, ranks in (("i2t", i2t), ("t2i", t2i)) for k in ks}
+    return Result(metrics, {"i2t_rank": i2t, "t2i_rank": t2i})
 
 
 def labelling(
@@ -194,20 +209,24 @@ def labelling(
         rank([cosine(vector, prototype) for prototype in prototypes], names, label)
         for vector, label in zip(vectors, labels, strict=True)
     ]
-    result: Result = {}
+    metrics: Metrics = {}
     for subset, belongs in subsets.items():
         chosen = [each for number, each in enumerate(ranks) if belongs(number)]
-        result |= {(subset, f"top{k}"): share(chosen, k) for k in (1, 5)}
-    return result
+        metrics |= {(subset, f"top{k}"): share(chosen, k) for k in (1, 5)}
+    return Result(metrics, {"rank": ranks})
 
 
-def choosing(model: Reference, items: Sequence[tuple[int, Box, Sequence[str]]], kind: TextKind) -> Bounds:
+def choosing(model: Reference, subset: str, items: Sequence[tuple[int, Box, Sequence[str]]], kind: TextKind) -> Result:
     """Share of boxes for which no candidate is better than the first one."""
     surely = at_most = 0
+    margins = []
     for number, box, candidates in items:
         vector = model.region(number, box)
         own = cosine(vector, model.text(candidates[0], kind))
-        others = [cosine(vector, model.text(text, kind)) - own for text in candidates[1:] if text != candidates[0]]
-        surely += all(difference < -CLOSE for difference in others)
-        at_most += all(difference <= CLOSE for difference in others)
-    return Bounds(surely / len(items), at_most / len(items), len(items))
+        others = [cosine(vector, model.text(text, kind)) - own for text in candidates[1:]]
+        margins.append(-max(others))
+        rivals = [each for each, text in zip(others, candidates[1:], strict=True) if text != candidates[0]]
+        surely += all(difference < -CLOSE for difference in rivals)
+        at_most += all(difference <= CLOSE for difference in rivals)
+    bounds = Bounds(surely / len(items), at_most / len(items), len(items))
+    return Result({(subset, "top1"): bounds}, margins={f"{subset}/margin": margins})

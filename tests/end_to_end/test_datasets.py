@@ -8,9 +8,12 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 import fgbench
@@ -23,7 +26,7 @@ from fgbench.runner.plan import PlannedDataset
 from fgbench.selection import datasets, select
 from fgbench.tasks.resources import lines
 
-from .brute_force import Reference, Result, choosing, labelling, retrieval
+from .brute_force import CLOSE, Reference, Result, choosing, labelling, retrieval
 
 if TYPE_CHECKING:
     from fgbench.spec import DatasetSpec
@@ -63,9 +66,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def base(folder: Path) -> Path:
-    """Loose files in the layouts of the miniature suite."""
-    write_layouts(make_scenes(SCENES, seed=7), folder / "base")
-    return folder / "base"
+    """Loose files in the layouts of the miniature suite; capital letters are added, so that casing matters."""
+    root = folder / "base"
+    write_layouts(make_scenes(SCENES, seed=7), root)
+    for path in [*root.glob("*/*.txt"), root / "BoxClass-CN/jsonfile/valid_category_data_total_zh.json"]:
+        text = path.read_text(encoding="utf-8")
+        write(path, text.replace("圆", "O圆").replace("方", "L方").replace("星", "X星").replace("十", "T十"))
+    for path in (root / "coco/annotations/instances_val2017.json", root / "lvis/lvis_v1_val.json"):
+        content = read(path)
+        for row in content["categories"]:
+            row["name"] = f"Big_{row['name'].upper()}"
+        write(path, content)
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +305,7 @@ def imagenet_labels(base: Path) -> dict[int, int]:
 
 def fg_ovd(model: Reference, base: Path) -> Result:
     names = {"hard": "h_attributes", "medium": "m_attributes", "easy": "e_attributes", "trivial": "shuffle_negatives"}
-    result = {}
+    parts = []
     for subset, name in names.items():
         lines = (base / f"fgovd/{name}_llava.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]
@@ -301,8 +313,9 @@ def fg_ovd(model: Reference, base: Path) -> Result:
             (row["image_id"], row["bbox"], [text.lower() for text in row["pos_expression"] + row["neg_expression"]])
             for row in rows
         ]
-        result[subset, "top1"] = choosing(model, items, "box")
-    return result
+        parts.append(choosing(model, subset, items, "box"))
+    metrics = {key: bounds for part in parts for key, bounds in part.metrics.items()}
+    return Result(metrics, margins={key: values for part in parts for key, values in part.margins.items()})
 
 
 def boxes(
@@ -434,48 +447,75 @@ def expected(model: Reference, base: Path) -> Callable[[str], Result]:
     return compute
 
 
-def record(result: Evaluation, dataset: str) -> dict[str, Any]:
-    """The record of a dataset; a dataset without one shows its reason."""
-    reasons = {each.dataset: each.reason for each in result.not_evaluated}
-    assert dataset not in reasons, reasons[dataset]
-    [found] = [each for each in result.records if each["dataset"] == dataset]
-    return found
+@dataclass(frozen=True)
+class Run:
+    """A finished evaluation with the outcomes of its items (a later run with the same folder replaces the files)."""
+
+    result: Evaluation
+    outcomes: Mapping[str, Mapping[str, npt.NDArray[Any]]]
+
+    def record(self, dataset: str) -> dict[str, Any]:
+        """The record of a dataset; a dataset without one shows its reason."""
+        reasons = {each.dataset: each.reason for each in self.result.not_evaluated}
+        assert dataset not in reasons, reasons[dataset]
+        [found] = [each for each in self.result.records if each["dataset"] == dataset]
+        return found
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was encoded."""
+        return dict(self.result.records[0]["timings"]["counters"])
 
 
-def compare(result: Evaluation, dataset: str, wanted: Result) -> None:
-    """Every number is reproduced; where float32 may decide it lies in the interval, which is rare."""
-    found = record(result, dataset)
+def evaluate(adapter: Adapter, dataset: str | list[str], **options: Any) -> Run:
+    result = fgbench.evaluate(adapter, None, dataset, device="cpu", **options)
+    suffix = f".limit-{options['limit']}" if "limit" in options else ""
+    outcomes = {}
+    for found in result.records:
+        with np.load(result.folder / f"{found['dataset']}{suffix}.items.npz") as arrays:
+            outcomes[found["dataset"]] = dict(arrays)
+    return Run(result, outcomes)
+
+
+def compare(run: Run, dataset: str, wanted: Result) -> None:
+    """Every number and the rank of every item are reproduced.
+
+    Where float32 may decide between two inputs the value lies in the interval; that is rare.
+    """
+    found = run.record(dataset)
     scores = {(row["subset"], row["metric"]): row for row in found["scores"]}
-    assert set(scores) == set(wanted)
-    for key, bounds in wanted.items():
+    assert set(scores) == set(wanted.metrics)
+    for key, bounds in wanted.metrics.items():
         assert scores[key]["n"] == bounds.n, key
         assert bounds.low <= scores[key]["value"] <= bounds.high, key
         assert bounds.high - bounds.low < 2.5 / bounds.n, "these data show nothing: too much is close"
-    assert any(bounds.low == bounds.high for bounds in wanted.values())
+    for name, ranks in wanted.ranks.items():
+        values = run.outcomes[dataset][name].tolist()
+        assert len(values) == len(ranks)
+        assert all(each.low <= value <= each.high for value, each in zip(values, ranks, strict=True)), name
+        assert sum(each.low == each.high for each in ranks) > 0.9 * len(ranks)
+    for name, margins in wanted.margins.items():
+        assert run.outcomes[dataset][name].tolist() == pytest.approx(margins, abs=CLOSE)
     assert found["counts"]["skipped"] == {}
     assert found["counts"]["evaluated"] == found["counts"]["expected"] > 0
 
 
-def counters(result: Evaluation) -> dict[str, int]:
-    return dict(result.records[0]["timings"]["counters"])
-
-
 @pytest.fixture(scope="module")
-def from_files(adapter: Adapter, base: Path, folder: Path) -> Evaluation:
+def from_files(adapter: Adapter, base: Path, folder: Path) -> Run:
     """Everything from loose files, in one run."""
     chosen = [*MADE, "imagenet-1k-zh", "imagenet-v2-zh"]
-    return fgbench.evaluate(adapter, None, chosen, data_root=base, output=folder / "results", device="cpu")
+    return evaluate(adapter, chosen, data_root=base, output=folder / "results")
 
 
 @pytest.fixture(scope="module")
-def from_archives(adapter: Adapter, archived: Path, folder: Path, from_files: Evaluation) -> Evaluation:
+def from_archives(adapter: Adapter, archived: Path, folder: Path, from_files: Run) -> Run:
     """Everything in the other layouts."""
     chosen = [*MADE, *OPTIONAL]
-    return fgbench.evaluate(adapter, None, chosen, data_root=archived, output=folder / "results", device="cpu")
+    return evaluate(adapter, chosen, data_root=archived, output=folder / "results")
 
 
 @pytest.mark.parametrize("dataset", [*MADE, "imagenet-1k-zh", "imagenet-v2-zh"])
-def test_loose_files(from_files: Evaluation, expected: Callable[[str], Result], dataset: str) -> None:
+def test_loose_files(from_files: Run, expected: Callable[[str], Result], dataset: str) -> None:
     compare(from_files, dataset, expected(dataset))
 
 
@@ -487,14 +527,14 @@ def test_every_built_in_dataset_is_here() -> None:
 
 
 def test_q1_every_picture_is_encoded_once_for_all_datasets_and_once_more_for_the_fixed_budget(
-    from_files: Evaluation,
+    from_files: Run,
 ) -> None:
     """None of these pictures is so large that its own budget would be 1,024."""
-    assert counters(from_files)["image_passes"] == counters(from_files)["images_decoded"] + SCENES == 2 * SCENES
+    assert from_files.counters["image_passes"] == from_files.counters["images_decoded"] + SCENES == 2 * SCENES
 
 
-def test_q2_fg_ovd_has_one_share_per_subset_over_all_of_its_lines(from_files: Evaluation, base: Path) -> None:
-    found = record(from_files, "fg-ovd")
+def test_q2_fg_ovd_has_one_share_per_subset_over_all_of_its_lines(from_files: Run, base: Path) -> None:
+    found = from_files.record("fg-ovd")
     lines_of = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in (base / "fgovd").iterdir()}
     assert [(row["subset"], row["metric"], row["n"]) for row in found["scores"]] == [
         ("hard", "top1", lines_of["h_attributes_llava.jsonl"]),
@@ -509,32 +549,30 @@ UNCHANGED = [name for name in (*MADE, *OPTIONAL) if name not in CHANGED]
 
 
 @pytest.mark.parametrize("dataset", UNCHANGED)
-def test_other_layouts(from_archives: Evaluation, expected: Callable[[str], Result], dataset: str) -> None:
+def test_other_layouts(from_archives: Run, expected: Callable[[str], Result], dataset: str) -> None:
     compare(from_archives, dataset, expected(dataset))
 
 
-def test_crowd_regions_are_a_subset(from_archives: Evaluation, model: Reference, archived: Path) -> None:
+def test_crowd_regions_are_a_subset(from_archives: Run, model: Reference, archived: Path) -> None:
     path = archived / "coco/annotations/instances_val2017.json"
     wanted = boxes(model, path, filled, all=everything, non_crowd=lambda number, image: number % 5 != 0)
-    assert wanted["all", "top1"].n > wanted["non-crowd", "top1"].n
+    assert wanted.metrics["all", "top1"].n > wanted.metrics["non-crowd", "top1"].n
     compare(from_archives, "coco-box", wanted)
 
 
-def test_lvis_over_both_parts_of_coco(from_archives: Evaluation, model: Reference, archived: Path) -> None:
+def test_lvis_over_both_parts_of_coco(from_archives: Run, model: Reference, archived: Path) -> None:
     path = archived / "coco/annotations/lvis_v1_val.json"
     wanted = boxes(model, path, lvis_names, full=everything, val2017=lambda number, image: image % 2 == 1)
-    assert wanted["full", "top1"].n > wanted["val2017", "top1"].n > 0
+    assert wanted.metrics["full", "top1"].n > wanted.metrics["val2017", "top1"].n > 0
     compare(from_archives, "lvis-box", wanted)
 
 
 def test_q8_lvis_without_train2017_is_another_number_and_says_so(
-    adapter: Adapter, base: Path, archived: Path, folder: Path, from_archives: Evaluation
+    adapter: Adapter, base: Path, archived: Path, folder: Path, from_archives: Run
 ) -> None:
     files = {"lvis-box.annotations": archived / "coco/annotations/lvis_v1_val.json"}
-    result = fgbench.evaluate(
-        adapter, None, "lvis-box", data_root=base, output=folder / "results", device="cpu", files=files
-    )
-    found, both = record(result, "lvis-box"), record(from_archives, "lvis-box")
+    result = evaluate(adapter, "lvis-box", data_root=base, output=folder / "results", files=files)
+    found, both = result.record("lvis-box"), from_archives.record("lvis-box")
     assert found["scores"] == [row for row in both["scores"] if row["subset"] == "val2017"]
     assert [(row["subset"], row["value"] is None) for row in found["main"]] == [("full", True), ("val2017", False)]
     left_out = both["counts"]["expected"] - found["counts"]["expected"]
@@ -544,19 +582,19 @@ def test_q8_lvis_without_train2017_is_another_number_and_says_so(
 
 @pytest.mark.parametrize("dataset", ["imagenet-1k", "imagenet-1k-zh"])
 def test_of_two_classes_of_one_name_the_lower_one_is_predicted(
-    from_archives: Evaluation, model: Reference, base: Path, dataset: str
+    from_archives: Run, model: Reference, base: Path, dataset: str
 ) -> None:
     labels = {**imagenet_labels(base), 1: CLASSES - 1}
     wanted = imagenet(model, labels, lambda number: (labels[number], number), chinese=dataset.endswith("zh"))
     compare(from_archives, dataset, wanted)
-    assert record(from_archives, dataset)["counts"]["ties"]["rank"] == sum(
+    assert from_archives.record(dataset)["counts"]["ties"]["rank"] == sum(
         label in (1, CLASSES - 1) for label in labels.values()
     )
 
 
-def test_equal_pictures_are_not_encoded_again_whatever_they_are_called(from_archives: Evaluation) -> None:
+def test_equal_pictures_are_not_encoded_again_whatever_they_are_called(from_archives: Run) -> None:
     """The texts of the human-written set are new in part; the pictures are those of the first run."""
-    found = counters(from_archives)
+    found = from_archives.counters
     assert (found["image_passes"], found["regions_pooled"]) == (0, 0)
     assert found["texts_encoded"] == 1
 
@@ -593,20 +631,18 @@ def test_places_that_the_user_names(
     adapter: Adapter,
     folder: Path,
     elsewhere: dict[str, str | Path],
-    from_files: Evaluation,
+    from_files: Run,
     expected: Callable[[str], Result],
 ) -> None:
     """Nothing is in the data root; all 15 datasets are found by ``--set dataset.role=path``."""
     (folder / "empty").mkdir()
-    result = fgbench.evaluate(
-        adapter, None, MADE, data_root=folder / "empty", output=folder / "results", device="cpu", files=elsewhere
-    )
+    result = evaluate(adapter, MADE, data_root=folder / "empty", output=folder / "results", files=elsewhere)
     for dataset in MADE:
         compare(result, dataset, expected(dataset))
-        first, second = record(from_files, dataset), record(result, dataset)
+        first, second = from_files.record(dataset), result.record(dataset)
         assert first["scores"] == second["scores"]
         assert first["data"]["images_sha256"] == second["data"]["images_sha256"]
-    assert counters(result)["image_passes"] == counters(result)["texts_encoded"] == 0
+    assert result.counters["image_passes"] == result.counters["texts_encoded"] == 0
 
 
 def test_forked_workers_read_archives(
@@ -614,10 +650,8 @@ def test_forked_workers_read_archives(
 ) -> None:
     """Zip and tar, from two workers, in small batches; nothing stored before is used."""
     chosen = ["boxclass-cn", "sharegpt4v", "lit-cn", "coco-karpathy"]
-    result = fgbench.evaluate(
-        adapter, None, chosen, data_root=archived, output=folder / "workers", device="cpu", workers=2, batch_size=3
-    )
-    assert counters(result)["image_passes"] == SCENES
+    result = evaluate(adapter, chosen, data_root=archived, output=folder / "workers", workers=2, batch_size=3)
+    assert result.counters["image_passes"] == SCENES
     for dataset in chosen:
         compare(result, dataset, expected(dataset))
 
@@ -625,18 +659,16 @@ def test_forked_workers_read_archives(
 RETRIEVAL = [name for name in MADE if datasets().get(name)[1].task.endswith("retrieval")]
 
 
-def test_q24_one_picture_is_a_set(adapter: Adapter, base: Path, folder: Path, from_files: Evaluation) -> None:
-    result = fgbench.evaluate(
-        adapter, None, RETRIEVAL, data_root=base, output=folder / "results", device="cpu", limit=1
-    )
+def test_q24_one_picture_is_a_set(adapter: Adapter, base: Path, folder: Path, from_files: Run) -> None:
+    result = evaluate(adapter, RETRIEVAL, data_root=base, output=folder / "results", limit=1)
     for dataset in RETRIEVAL:
-        found = record(result, dataset)
+        found = result.record(dataset)
         assert {row["value"] for row in found["scores"]} == {1.0}
         assert found["counts"]["evaluated"] == 1
 
 
 def test_q7_boxes_that_cannot_be_evaluated_are_counted_and_fail_by_default(
-    adapter: Adapter, base: Path, folder: Path, from_files: Evaluation, model: Reference
+    adapter: Adapter, base: Path, folder: Path, from_files: Run, model: Reference
 ) -> None:
     """The official scripts leave them out of numerator and denominator and say nothing."""
     content = read(base / "coco/annotations/instances_val2017.json")
@@ -647,17 +679,17 @@ def test_q7_boxes_that_cannot_be_evaluated_are_counted_and_fail_by_default(
     path = folder / "bad boxes.json"
     write(path, content)
     options: dict[str, Any] = {
-        "data_root": base, "output": folder / "results", "device": "cpu", "files": {"coco-box.annotations": path},
+        "data_root": base, "output": folder / "results", "files": {"coco-box.annotations": path},
     }  # fmt: skip
-    failed = fgbench.evaluate(adapter, None, "coco-box", **options)
-    assert (len(failed.records), failed.exit_code) == (0, 1)
-    assert "unknown_category 1" in failed.not_evaluated[0].reason
-    partial = fgbench.evaluate(adapter, None, "coco-box", on_error="skip", **options)
-    counts = record(partial, "coco-box")["counts"]
+    failed = evaluate(adapter, "coco-box", **options)
+    assert (len(failed.result.records), failed.result.exit_code) == (0, 1)
+    assert "unknown_category 1" in failed.result.not_evaluated[0].reason
+    partial = evaluate(adapter, "coco-box", on_error="skip", **options)
+    counts = partial.record("coco-box")["counts"]
     assert counts["skipped"] == {"box_outside_image": 1, "degenerate_box": 1, "unknown_category": 1}
     assert (counts["expected"], counts["evaluated"]) == (good + 3, good)
     wanted = coco_box(model, base)
-    for row in record(partial, "coco-box")["scores"]:
-        bounds = wanted[row["subset"], row["metric"]]
+    for row in partial.record("coco-box")["scores"]:
+        bounds = wanted.metrics[row["subset"], row["metric"]]
         assert row["n"] == good
         assert bounds.low <= row["value"] <= bounds.high

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -30,6 +30,17 @@ def dense_map(rows: int, columns: int, dim: int = 5, seed: int = 0) -> npt.NDArr
     return np.random.default_rng(seed).standard_normal((rows, columns, dim)).astype(np.float32).astype(np.float64)
 
 
+def steady(start: float, side: float, cells: int) -> bool:
+    """Does the definition give the same after rounding to float32? It jumps where a box is a whole number of cells long
+    (one sample more) and where a sample lies just one cell outside the map (zero beyond).
+    """
+    length = side * cells
+    samples = (np.arange(np.ceil(length)) + 0.5) * length / np.ceil(length) + start * cells - 0.5
+    return abs(length - round(length)) > 1e-4 and bool(
+        (abs(samples + 1) > 1e-4).all() and (abs(samples - cells) > 1e-4).all()
+    )
+
+
 class TestPool:
     @settings(max_examples=60)
     @given(
@@ -40,6 +51,7 @@ class TestPool:
         self, rows: int, columns: int, width: int, height: int, x: float, y: float, w: float, h: float
     ) -> None:
         """Also for boxes that reach over the edge on any side."""
+        assume(all(steady(*axis) for axis in ((x, w, columns), (y, h, rows))))
         dense, box = dense_map(rows, columns), (x * width, y * height, w * width, h * height)
         expected = average_over_box(dense, box, (width, height))
         assert pooled(dense, [box], (width, height))[0] == pytest.approx(expected, abs=2e-5)
