@@ -19,7 +19,6 @@ from fgbench.errors import DataError
 from fgbench.requests import ImageRef
 
 ARCHIVES = (".zip", ".tar")
-COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, ValueError)
 """What the standard library raises on damaged archives, each part of it in its own way."""

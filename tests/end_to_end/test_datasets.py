@@ -31,6 +31,8 @@ from .brute_force import CLOSE, Reference, Result, choosing, labelling, retrieva
 if TYPE_CHECKING:
     from fgbench.spec import DatasetSpec
 
+    from .conftest import Thumbnail
+
 SCENES = 12
 CLASSES = 8
 """ImageNet classes that are left; the last one has the name of the second one."""
@@ -165,10 +167,12 @@ class Archived:
     def boxes(self) -> None:
         """Crowd regions; pictures of train2017; BoxClass-CN's file where the official script looks for it."""
         content = read(self.base / "coco/annotations/instances_val2017.json")
+        content["annotations"].reverse()
         for number, row in enumerate(content["annotations"]):
             row["iscrowd"] = int(number % 5 == 0)
         write(self.root / "coco/annotations/instances_val2017.json", content)
         content = read(self.base / "lvis/lvis_v1_val.json")
+        content["annotations"].sort(key=lambda row: row["category_id"])
         for row in content["images"]:
             if row["id"] % 2 == 0:
                 row["coco_url"] = row["coco_url"].replace("val2017", "train2017")
@@ -597,6 +601,25 @@ def test_equal_pictures_are_not_encoded_again_whatever_they_are_called(from_arch
     found = from_archives.counters
     assert (found["image_passes"], found["regions_pooled"]) == (0, 0)
     assert found["texts_encoded"] == 1
+
+
+def test_prototypes_of_classes_whose_prompts_differ_more_or_less(
+    thumbnail: Thumbnail, base: Path, pictures: dict[int, bytes], folder: Path
+) -> None:
+    """With random weights all prompts of FG-CLIP 2 are nearly parallel and of one length.
+
+    Here the prompts of a short name go apart and those of a long one do not: normalising the mean matters.
+    """
+    content = read(base / "coco/annotations/instances_val2017.json")
+    names = ("i", "W" * 60, "jazz quiz", "~", "mmmm " * 9, "zebra crossing")
+    for row, name in zip(content["categories"], names, strict=True):
+        row["name"] = name
+    path = folder / "other names.json"
+    write(path, content)
+    files = {"coco-box.annotations": path}
+    run = evaluate(thumbnail, "coco-box", data_root=base, output=folder / "thumbnail", files=files)
+    model = Reference(thumbnail, pictures)
+    compare(run, "coco-box", boxes(model, path, filled, all=everything, non_crowd=everything))
 
 
 def place(planned: PlannedDataset, role: str) -> Path:
