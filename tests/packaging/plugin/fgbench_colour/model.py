@@ -9,7 +9,6 @@ from fgbench.adapter import AdapterInfo, ImageFeatures, Purpose, TextFeatures
 from fgbench.requests import TextKind
 
 COLOURS = {"red": (1.0, -1.0, -1.0), "green": (-1.0, 1.0, -1.0), "blue": (-1.0, -1.0, 1.0)}
-BLACK = (0.0, 0.0, 0.0)
 KINDS: tuple[TextKind, ...] = ("short", "box", "long")
 
 
@@ -32,7 +31,7 @@ class MeanColour:
 
     def encode_texts(self, texts: Sequence[str], kind: TextKind) -> TextFeatures:
         rows = [text.replace(".", "").split() for text in texts]
-        sums = [[sum(COLOURS.get(word, BLACK)[c] for word in row[:1000]) for c in range(3)] for row in rows]
+        sums = [[sum(COLOURS.get(word, (0.0, 0.0, 0.0))[c] for word in row[:1000]) for c in range(3)] for row in rows]
         return TextFeatures(torch.tensor(sums).view(-1, 3), [len(row) > 1000 for row in rows])
 
 
