@@ -179,9 +179,10 @@ def _choose_path(path: Path, options: dict[str, str]) -> ModelChoice:
             _check_options(family, options)
             name = path.resolve().stem if path.is_file() else path.resolve().name
             return ModelChoice(_named(name, options), ModelEntry(family, None), family.factory, str(path), options)
+    schemes = ", ".join(family.scheme for family in families())
     raise UsageError(
-        f"{path} exists, but no adapter recognises it. Is it complete (a folder needs its configuration)? If you "
-        f"know what it is, name the family: <family>:{path}, one of {', '.join(family.scheme for family in families())}."
+        f"{path} exists, but no adapter recognises it. Is it complete (a folder needs its configuration)? "
+        f"If you know what it is, name the family: <family>:{path}, one of {schemes}."
     )
 
 
