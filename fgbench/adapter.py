@@ -81,6 +81,7 @@ class AdapterInfo:
         preprocess: one line that names the picture treatment.
         dense: name of the dense features (``dense head``, ``value path``, …), or None if the model has none.
         dense_pooling: ``raw``, or ``token-normalised`` if each token is L2-normalised before RoIAlign.
+        window: side in pixels of the square input; None if the model takes pictures of any shape.
         region_default: region mode used unless the user chooses.
         licence: of the weights.
         settings: anything else that changes the numbers.
@@ -100,6 +101,7 @@ class AdapterInfo:
     languages: tuple[str, ...] = ("en",)
     dense: str | None = None
     dense_pooling: Literal["raw", "token-normalised"] = "raw"
+    window: int | None = None
     region_default: RegionMode = "crop"
     licence: str = "unknown"
     settings: Mapping[str, str | int | float | bool] = field(default_factory=dict)

@@ -12,6 +12,17 @@ request                   one row per                                 text or im
 :class:`ClassPrompts`     class                                       prototype over templates
 ========================  ==========================================  =========================
 
+Three further requests are answered with something smaller than embeddings, made while the picture's features are at
+hand, because the embeddings themselves would not fit anywhere:
+
+========================  ==========================================  =========================
+request                   one row per                                 answer
+========================  ==========================================  =========================
+:class:`LabelMaps`        image                                       :class:`PredictedMaps`
+:class:`RegionScores`     box, and (box, class) pair                  :class:`ClassScores`
+:class:`Generate`         prompt (for a generative model)             :class:`Replies`
+========================  ==========================================  =========================
+
 Equal images, boxes and texts may be asked for any number of times, by any number of datasets: the plan
 (:mod:`fgbench.runner.plan`) encodes each once.
 """
@@ -19,9 +30,9 @@ Equal images, boxes and texts may be asked for any number of times, by any numbe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -116,12 +127,15 @@ class ClassPrompts:
         templates: each with one ``{}``.
         kind: text path.
         lowercase: lower-case the filled template (Unicode ``str.lower``).
+        classes: for classes with several names: the class of each name, ascending from 0 without gaps. The prototype
+            of a class is then the normalised mean of its names' prototypes. None: every name is a class.
     """
 
     names: Sequence[str]
     templates: Sequence[str]
     kind: TextKind
     lowercase: bool = False
+    classes: Sequence[int] | None = None
 
     def strings(self) -> Sequence[str]:
         """The filled templates, class by class: entry ``c * len(templates) + t`` is class c in template t."""
@@ -129,7 +143,82 @@ class ClassPrompts:
         return [text.lower() for text in filled] if self.lowercase else filled
 
 
-Request: TypeAlias = Images | Regions | Texts | ClassPrompts
+@dataclass(frozen=True)
+class LabelMaps:
+    """The class of every pixel: dense features against class prototypes, upsampled, argmax (lowest index wins ties).
+
+    Source: the training-free protocol of SCLIP, ClearCLIP and their kin; docs/protocols.md, "Segmentation".
+
+    Attributes:
+        images: one per row.
+        classes: at most 65,535 classes.
+        windows: name of a preset of :mod:`fgbench.runner.windows`; ``auto`` takes the one that suits the model.
+        short_side: answer at the size of the picture scaled down so that its short side has at most so many
+            pixels; None: at the size of the picture.
+        budget: as in :class:`Images`, for the whole picture or for each window.
+    """
+
+    images: Sequence[ImageRef]
+    classes: ClassPrompts
+    windows: str = "auto"
+    short_side: int | None = None
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
+class RegionScores:
+    """How well boxes fit classes, without keeping the boxes' embeddings.
+
+    Attributes:
+        images: the distinct images.
+        image_index: int64 [n]; box i lies in ``images[image_index[i]]``; ascending.
+        boxes: float64 [n, 4]; x, y, width, height in pixels of the original image.
+        pair_box: int64 [m]; box of each pair; ascending.
+        pair_class: int64 [m]; class of each pair, a row of ``classes``.
+        classes: the classes of the softmax.
+        temperatures: the answer holds the softmax's normaliser for each of them.
+        budget: as in :class:`Images`.
+    """
+
+    images: Sequence[ImageRef]
+    image_index: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float64]
+    pair_box: npt.NDArray[np.int64]
+    pair_class: npt.NDArray[np.int64]
+    classes: ClassPrompts
+    temperatures: Sequence[float]
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question to a generative model.
+
+    Attributes:
+        text: what the user says, complete; the model's chat frame is its adapter's.
+        images: pictures, in the order in which the model sees them.
+        max_tokens: new tokens at most.
+        stop: the answer ends before the first of these strings.
+    """
+
+    text: str
+    images: tuple[ImageRef, ...] = ()
+    max_tokens: int = 128
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Generate:
+    """The answer of a generative model to each prompt, decoded greedily.
+
+    Attributes:
+        prompts: one per row.
+    """
+
+    prompts: Sequence[Prompt]
+
+
+Request: TypeAlias = Images | Regions | Texts | ClassPrompts | LabelMaps | RegionScores | Generate
 
 
 @dataclass(frozen=True)
@@ -154,3 +243,55 @@ class Embeddings:
     def reasons(self) -> Counter[str]:
         """How many rows failed for each reason."""
         return Counter(self.failed.values())
+
+
+@dataclass(frozen=True)
+class PredictedMaps:
+    """The answer to :class:`LabelMaps`; maps are read one at a time, so that a dataset of them is never in memory.
+
+    Attributes:
+        read: uint16 [H, W] of a row; ``NO_CLASS`` where nothing was predicted.
+        size: number of rows.
+        failed: reason why a row has no map, by row number.
+    """
+
+    NO_CLASS: ClassVar[int] = 65_535
+
+    read: Callable[[int], npt.NDArray[np.uint16]]
+    size: int
+    failed: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """The answer to :class:`RegionScores`, for n boxes, m pairs and T temperatures.
+
+    Attributes:
+        cosine: float32 [m]; of each pair, NaN where the box failed.
+        log_normaliser: float32 [n, T]; log of the sum of exp(cosine / temperature) over all classes.
+        best_class: int64 [n]; the class with the highest cosine (lowest index of equal ones), -1 where the box failed.
+        best_cosine: float32 [n]; its cosine.
+        failed: reason by box.
+    """
+
+    cosine: Float32
+    log_normaliser: Float32
+    best_class: npt.NDArray[np.int64]
+    best_cosine: Float32
+    failed: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Replies:
+    """The answer to :class:`Generate`.
+
+    Attributes:
+        texts: one per prompt; empty where it failed.
+        failed: reason why a prompt has no answer, by row number.
+    """
+
+    texts: Sequence[str]
+    failed: Mapping[int, str] = field(default_factory=dict)
+
+
+Answer: TypeAlias = Embeddings | PredictedMaps | ClassScores | Replies

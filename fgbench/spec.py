@@ -7,15 +7,19 @@ datasets of one kind: read annotations, say what is needed, turn features into m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from fgbench.requests import Embeddings, Request, TextKind
+from fgbench.requests import Request, TextKind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL.Image import Image
+
     from fgbench.data.files import DatasetFiles
 
 
@@ -56,6 +60,21 @@ class TextProtocol:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A part of a protocol that the user may choose; what was chosen stands in every result.
+
+    Attributes:
+        default: used unless the user chooses.
+        allowed: the values there are, or None for any number in [0, 1].
+        help: one line.
+    """
+
+    default: str
+    allowed: tuple[str, ...] | None
+    help: str
+
+
+@dataclass(frozen=True)
 class EvaluationProtocol:
     """What has to be equal for two numbers to be comparable.
 
@@ -64,12 +83,20 @@ class EvaluationProtocol:
         text: text preparation.
         budget: patch budget for variable-resolution models; None = the model's dynamic rule per image.
         details: further rules in words, shown by ``fgbench show`` and stored in results.
+        choices: parts that the user may choose (``--protocol KEY=VALUE``).
+        chosen: what was chosen, where it is not the default.
     """
 
     id: str
     text: TextProtocol
     budget: int | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
+
+    def choice(self, name: str) -> str:
+        """What holds: chosen, or the default."""
+        return self.chosen.get(name, self.choices[name].default)
 
 
 @dataclass(frozen=True)
@@ -212,5 +239,40 @@ class Task(Protocol):
     def requests(self, spec: DatasetSpec, loaded: Loaded) -> Mapping[str, Request]:
         """What has to be encoded."""
 
-    def score(self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Embeddings]) -> Scores:
-        """Metrics from features: pure, no model, no files."""
+    def score(self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Any]) -> Scores:
+        """Metrics from the answers to the requests (:data:`fgbench.requests.Answer`, by request name): no model.
+
+        Pure, except that ground truth too large to be loaded beforehand (label maps) is read here.
+        """
+
+
+@runtime_checkable
+class ScoresPredictions(Protocol):
+    """A task that can also score what was predicted elsewhere (``fgbench score``)."""
+
+    def predictions(
+        self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """Read predictions as the answers to the task's requests.
+
+        Args:
+            spec: one of the task's datasets.
+            loaded: its items.
+            place: file or folder with the predictions.
+            options: how they are to be read; the task documents its own.
+
+        Raises:
+            UsageError: an unknown option.
+            DataMissingError: predictions are not there.
+            DataError: predictions that cannot be understood; names the file and the entry.
+        """
+
+
+@runtime_checkable
+class DrawsPictures(Protocol):
+    """A task that can show what a model did (``fgbench eval --save-visuals N``)."""
+
+    def pictures(
+        self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Any], count: int
+    ) -> Iterator[tuple[str, Image]]:
+        """Up to ``count`` pictures with a file name (without suffix) each."""

@@ -1,4 +1,4 @@
-"""Embeddings on disk: one row per input, in chunk files that are complete or absent.
+"""What a model made, on disk: one row per input, in chunk files that are complete or absent.
 
 A row is found by its key, a hash of everything its vector depends on apart from the model (:func:`row_key`); the folder
 stands for the model (its fingerprint). So a killed run resumes, and a run with other datasets reuses what is there.
@@ -12,9 +12,9 @@ import json
 import struct
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ _KEY = np.dtype("S16")
 _ABANDONED = 3600.0
 """Seconds after which a half-written file is nobody's any more."""
 
+_DAMAGE = (OSError, ValueError, KeyError, safetensors.SafetensorError)
+"""What reading a damaged chunk file may raise."""
+
 
 def row_key(*parts: str | bytes) -> bytes:
     """16 bytes that identify an input: the BLAKE2b hash of its parts and their lengths."""
@@ -44,17 +47,19 @@ def row_key(*parts: str | bytes) -> bytes:
     return hasher.digest()
 
 
-class FeatureStore:
-    """The embeddings of one model.
+class ChunkStore:
+    """Rows of some kind in chunk files, found by key; what a row consists of is the subclass's.
 
-    Chunk file: safetensors with ``key`` uint8 [n, 16], ``vector`` float32 [n, D] (not normalised), ``flag`` uint8 [n]
-    (1 = the text was truncated) and a CRC-32 over all three in the metadata. A file that fails its check is removed
-    and its rows are encoded again.
+    Chunk file: safetensors with ``key`` uint8 [n, 16], the arrays of the subclass, and a CRC-32 over all of them in the
+    metadata. A file that fails its check is removed and its rows are made again.
 
     Attributes:
         folder: where the chunk files lie.
         damaged: names of files that were removed because they failed their check.
     """
+
+    ARRAYS: ClassVar[tuple[str, ...]]
+    """Names of the arrays beside ``key``, in the order of the checksum."""
 
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         """
@@ -77,8 +82,8 @@ class FeatureStore:
                 path.unlink()
                 continue
             try:
-                keys = _read(path)[0]
-            except (OSError, ValueError, KeyError, safetensors.SafetensorError):
+                keys = _keys_of(self._load(path))
+            except _DAMAGE:
                 self.damaged.append(path.name)
                 path.unlink(missing_ok=True)
                 continue
@@ -91,28 +96,19 @@ class FeatureStore:
         """Which rows are stored: bool [n]."""
         return self._locate(keys) >= 0
 
-    def write(self, keys: Sequence[bytes], vectors: Float32, flags: npt.NDArray[np.uint8] | None = None) -> None:
-        """Store a chunk. The file's name follows from its keys, so the same chunk written twice is one file.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        if len(vectors) != len(keys):
-            raise ValueError(f"Expected one vector per key, but got {len(vectors)} and {len(keys)}.")
+    def _write(self, keys: Sequence[bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Store a chunk. The file's name follows from its keys, so the same chunk written twice is one file."""
         packed = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), 16)
-        flags = np.zeros(len(keys), dtype=np.uint8) if flags is None else flags
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "key": packed,
-            "vector": np.ascontiguousarray(vectors, dtype=np.float32),
-            "flag": flags,
-        }
-        metadata = {"crc": str(_crc(arrays)), "version": VERSION}
+        contents = {"key": packed, **{name: np.ascontiguousarray(arrays[name]) for name in self.ARRAYS}}
+        metadata = {"crc": str(self._crc(contents)), "version": VERSION}
         path = self.folder / f"{hashlib.blake2b(packed.tobytes(), digest_size=12).hexdigest()}.safetensors"
-        write_atomic(path, save_arrays(arrays, metadata=metadata))
+        write_atomic(path, save_arrays(contents, metadata=metadata))
         self._add(path, packed.reshape(-1).view(_KEY))
 
-    def read(self, keys: Sequence[bytes]) -> tuple[Float32, npt.NDArray[np.uint8]]:
-        """Vectors float32 [n, D] and flags uint8 [n], in the order of ``keys``.
+    def _parts(
+        self, keys: Sequence[bytes]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]]:
+        """For each file that holds some of the rows: their numbers in ``keys``, their numbers in the file, its arrays.
 
         Raises:
             StoreError: a row is not stored, or its file has been damaged meanwhile.
@@ -122,23 +118,17 @@ class FeatureStore:
             raise StoreError(f"{self.folder}: {(place < 0).sum()} of {len(keys)} rows are not stored.")
         starts = np.cumsum([0, *map(len, self._keys)])
         file_of = np.searchsorted(starts, place, side="right") - 1
-        vectors: Float32 | None = None
-        flags = np.zeros(len(keys), dtype=np.uint8)
         for number in np.unique(file_of):
             path = self._files[number]
             try:
-                _, stored, stored_flags = _read(path)
-            except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+                arrays = self._load(path)
+            except _DAMAGE as error:
                 raise StoreError(
                     f"{path}: damaged or gone since the run began ({error}). Run the same command again: "
                     "its rows will be encoded anew."
                 ) from error
             rows = np.flatnonzero(file_of == number)
-            if vectors is None:
-                vectors = np.empty((len(keys), stored.shape[1]), dtype=np.float32)
-            vectors[rows] = stored[place[rows] - starts[number]]
-            flags[rows] = stored_flags[place[rows] - starts[number]]
-        return (np.zeros((0, 0), dtype=np.float32) if vectors is None else vectors), flags
+            yield rows, place[rows] - starts[number], arrays
 
     def _add(self, path: Path, keys: npt.NDArray[np.bytes_]) -> None:
         if path in self._files:
@@ -160,18 +150,84 @@ class FeatureStore:
         slot = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
         return np.where(known[slot] == wanted, order[slot], -1)
 
+    def _load(self, path: Path) -> dict[str, npt.NDArray[Any]]:
+        data = path.read_bytes()
+        arrays = load_arrays(data)
+        header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+        if str(self._crc(arrays)) != header.get("__metadata__", {}).get("crc"):
+            raise ValueError("checksum differs")
+        return arrays
 
-def _read(path: Path) -> tuple[npt.NDArray[np.bytes_], Float32, npt.NDArray[np.uint8]]:
-    data = path.read_bytes()
-    arrays = load_arrays(data)
-    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
-    if str(_crc(arrays)) != header.get("__metadata__", {}).get("crc"):
-        raise ValueError("checksum differs")
-    return arrays["key"].reshape(-1).view(_KEY), arrays["vector"], arrays["flag"]
+    def _crc(self, arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+        crc = 0
+        for name in ("key", *self.ARRAYS):
+            crc = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), crc)
+        return crc
 
 
-def _crc(arrays: dict[str, npt.NDArray[Any]]) -> int:
-    crc = 0
-    for name in ("key", "vector", "flag"):
-        crc = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), crc)
-    return crc
+class FeatureStore(ChunkStore):
+    """The embeddings of one model: ``vector`` float32 [n, D] (not normalised), ``flag`` uint8 [n] (1 = the text was
+    truncated).
+    """
+
+    ARRAYS = ("vector", "flag")
+
+    def write(self, keys: Sequence[bytes], vectors: Float32, flags: npt.NDArray[np.uint8] | None = None) -> None:
+        """Store a chunk.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        if len(vectors) != len(keys):
+            raise ValueError(f"Expected one vector per key, but got {len(vectors)} and {len(keys)}.")
+        flags = np.zeros(len(keys), dtype=np.uint8) if flags is None else flags
+        self._write(keys, {"vector": np.asarray(vectors, dtype=np.float32), "flag": flags})
+
+    def read(self, keys: Sequence[bytes]) -> tuple[Float32, npt.NDArray[np.uint8]]:
+        """Vectors float32 [n, D] and flags uint8 [n], in the order of ``keys``.
+
+        Raises:
+            StoreError: a row is not stored, or its file has been damaged meanwhile.
+        """
+        vectors: Float32 | None = None
+        flags = np.zeros(len(keys), dtype=np.uint8)
+        for rows, places, arrays in self._parts(keys):
+            if vectors is None:
+                vectors = np.empty((len(keys), arrays["vector"].shape[1]), dtype=np.float32)
+            vectors[rows] = arrays["vector"][places]
+            flags[rows] = arrays["flag"][places]
+        return (np.zeros((0, 0), dtype=np.float32) if vectors is None else vectors), flags
+
+
+class AnswerStore(ChunkStore):
+    """Answers of any length, as bytes: ``offset`` int64 [n + 1] into ``data`` uint8."""
+
+    ARRAYS = ("offset", "data")
+
+    def write(self, keys: Sequence[bytes], answers: Sequence[bytes]) -> None:
+        """Store a chunk.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        if len(answers) != len(keys):
+            raise ValueError(f"Expected one answer per key, but got {len(answers)} and {len(keys)}.")
+        offset = np.cumsum([0, *map(len, answers)], dtype=np.int64)
+        self._write(keys, {"offset": offset, "data": np.frombuffer(b"".join(answers), dtype=np.uint8)})
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes]:
+        """The answers, in the order of ``keys``.
+
+        Raises:
+            StoreError: a row is not stored, or its file has been damaged meanwhile.
+        """
+        answers = [b""] * len(keys)
+        for rows, places, arrays in self._parts(keys):
+            offset, data = arrays["offset"], arrays["data"]
+            for row, place in zip(rows, places, strict=True):
+                answers[row] = data[offset[place] : offset[place + 1]].tobytes()
+        return answers
+
+
+def _keys_of(arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bytes_]:
+    return arrays["key"].reshape(-1).view(_KEY)
