@@ -7,9 +7,11 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
-from fgbench.adapters.causal_text import causal_encoder
+from fgbench.adapters.causal_text import SMALLEST, causal_encoder, groups_of_length
 
 TEXTS = ["a cat", "", "a photo of a very long sentence that goes on and on " * 12, "two dogs in the snow", "猫"]
 
@@ -39,6 +41,31 @@ def test_equals_full_padding(tower: nn.Module) -> None:
         torch.testing.assert_close(encode(ids), expected, atol=1e-5, rtol=0)
         for number, row in enumerate(ids):
             torch.testing.assert_close(encode(row[None])[0], expected[number], atol=1e-5, rtol=0)
+
+
+def test_many_texts_run_at_their_own_lengths(tower: nn.Module) -> None:
+    encode = causal_encoder(tower)
+    assert encode is not None
+    texts = ["cat", "a cat", "a photo of a cat"] * SMALLEST + ["a far longer text about one cat"] * 3
+    ids = open_clip.get_tokenizer("ViT-B-32")(texts)
+    text: Any = getattr(tower, "text", tower)
+    seen: list[list[int]] = []
+    hook = text.ln_final.register_forward_hook(lambda module, inputs, output: seen.append(list(inputs[0].shape[:2])))
+    with torch.inference_mode():
+        found = encode(ids)
+    hook.remove()
+    assert seen == [[SMALLEST, 3], [SMALLEST, 4], [SMALLEST, 7], [3, 9]]
+    with torch.inference_mode():
+        torch.testing.assert_close(found, tower.encode_text(ids), atol=1e-5, rtol=0)  # type: ignore[operator]
+
+
+@given(st.lists(st.integers(1, 9), max_size=300))
+def test_groups_hold_every_text_once(lengths: list[int]) -> None:
+    groups = groups_of_length(torch.tensor(lengths, dtype=torch.int64))
+    assert sorted(int(row) for group in groups for row in group) == list(range(len(lengths)))
+    assert all(len(group) >= SMALLEST for group in groups[:-1])
+    tops = [max(lengths[int(row)] for row in group) for group in groups]
+    assert all(top < min(lengths[int(row)] for row in later) for top, later in zip(tops, groups[1:], strict=False))
 
 
 def test_runs_at_the_length_of_the_longest_text(tower: nn.Module) -> None:
