@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fgbench import selection
-from fgbench.adapter import Adapter, RegionMode
+from fgbench.adapter import RegionMode
 from fgbench.data.config import data_places
 from fgbench.data.roots import resolve_root
 from fgbench.errors import DataError, UsageError
-from fgbench.models import load_adapter, parse
+from fgbench.models import load_model, parse
 from fgbench.runner.plan import Plan, make_plan
 from fgbench.runner.progress import Progress, Silent
 
 if TYPE_CHECKING:
+    from fgbench.engines import Model
     from fgbench.results.record import Record
     from fgbench.runner.device import Precision
     from fgbench.runner.run import OnError
@@ -77,6 +77,7 @@ def plan(
     data_root: str | Path | None = None,
     limit: int | None = None,
     files: Mapping[str, str | Path] | None = None,
+    protocol: Mapping[str, str] | None = None,
 ) -> Plan:
     """Read the annotations of the selected datasets and say what would be encoded; loads no model.
 
@@ -87,19 +88,20 @@ def plan(
             ``fgbench.toml`` names, else ``data``.
         limit: keep the first so many items of each subset.
         files: other places for files, by ``<dataset>.<role>``; they go before those in ``fgbench.toml``.
+        protocol: choices that protocols leave open, by name (``fgbench show <dataset>`` lists them).
 
     Raises:
-        UsageError: unknown ids or roles, or a data root that does not exist.
+        UsageError: unknown ids, roles or choices, or a data root that does not exist.
     """
     if limit is not None and limit < 1:
         raise UsageError(f"limit is {limit}; expected at least 1.")
-    chosen = selection.select(task, dataset)
+    chosen = selection.choose(selection.select(task, dataset), protocol or {})
     data_root, files = data_places(data_root, files)
     return make_plan(chosen, resolve_root(data_root), overrides=overrides_by_dataset(files), limit=limit)
 
 
 def evaluate(
-    model: str | Adapter,
+    model: str | Model,
     task: str | Sequence[str] | None = None,
     dataset: str | Sequence[str] | None = None,
     *,
@@ -114,13 +116,16 @@ def evaluate(
     on_error: OnError = "fail",
     fresh: bool = False,
     files: Mapping[str, str | Path] | None = None,
+    protocol: Mapping[str, str] | None = None,
+    save_visuals: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a model and write the results.
 
     Args:
-        model: a model string (``fgclip2``, ``openclip:ViT-B-16/openai``, a folder, …) or an adapter object.
-        task, dataset, data_root, limit, files: as in :func:`plan`.
+        model: a model string (``fgclip2``, ``openclip:ViT-B-16/openai``, a folder, …), or an adapter, generator or
+            segmenter object.
+        task, dataset, data_root, limit, files, protocol: as in :func:`plan`.
         output: results folder.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: of activations.
@@ -129,6 +134,7 @@ def evaluate(
         workers: loading processes; None chooses by device.
         on_error: ``fail`` leaves out a dataset with items that cannot be evaluated, ``skip`` evaluates the rest.
         fresh: forget stored embeddings of this model.
+        save_visuals: pictures per dataset that show what the model did, where the task can draw.
         progress: told how far the run is.
 
     Returns:
@@ -143,78 +149,56 @@ def evaluate(
     if isinstance(model, str):
         parse(model)  # a mistyped name is found before annotations are read and torch is imported
     data_root, files = data_places(data_root, files)
-    selected = plan(task, dataset, data_root=data_root, limit=limit, files=files)
+    selected = plan(task, dataset, data_root=data_root, limit=limit, files=files, protocol=protocol)
     if all(planned.problem for planned in selected.datasets):
         # Nothing can be evaluated whatever the model: say so before gigabytes of weights are loaded.
         nothing = [NotEvaluated.of(planned.spec, planned.problem) for planned in selected.datasets]
         return Evaluation((), tuple(nothing), Path(output))
 
+    from fgbench import engines
     from fgbench.results import folder as results_folder
     from fgbench.results.environment import describe
     from fgbench.results.record import build_record, describe_model
-    from fgbench.runner.device import choose_device
-    from fgbench.runner.encode import Encoder
-    from fgbench.runner.identity import identify
+    from fgbench.results.visuals import save_pictures
     from fgbench.runner.run import run
-    from fgbench.runner.store import FeatureStore
 
-    torch_device = choose_device(device)
-    adapter = load_adapter(model) if isinstance(model, str) else model
-    mode = region_mode or adapter.info.region_default
-    if mode == "roi" and adapter.info.dense is None:
-        raise UsageError(f"{adapter.info.name} has no dense features, so --region-mode roi is impossible. Use crop.")
-    if batch_size is None:
-        batch_size = 128 if torch_device.type == "cuda" else 16
-    if workers is None:
-        workers = min(8, (os.cpu_count() or 1) - 1) if torch_device.type == "cuda" else 0
-    if batch_size < 1 or workers < 0:
-        raise UsageError(f"batch_size is {batch_size} and workers is {workers}; expected at least 1 and 0.")
-
-    adapter.module.to(torch_device).eval()
-    identity = identify(adapter, precision)
     root = Path(output)
-    store = FeatureStore(root / "features" / identity.fingerprint, fresh=fresh)
-    encoder = Encoder(adapter, torch_device, precision, batch_size, workers, store)
-    report = run(selected, encoder, region_mode=mode, on_error=on_error, progress=progress or Silent())
+    loaded = load_model(model) if isinstance(model, str) else model
+    running = engines.start(
+        loaded,
+        engines.Settings(device, precision, region_mode, batch_size, workers, fresh, root / "features"),
+    )
+    report = run(selected, running.engine, on_error=on_error, progress=progress or Silent())
 
     effective = {
-        **passed, "data_root": data_root, "files": files,
-        "device": torch_device.type, "region_mode": mode, "batch_size": batch_size, "workers": workers,
+        **passed, "data_root": data_root, "files": files, **running.effective,
         "task": sorted({each.task.id for each in selected.datasets}),
         "dataset": [each.spec.id for each in selected.datasets],
     }  # fmt: skip
-    name = _result_name(adapter, mode, precision)
-    target = results_folder.model_folder(root, name, identity.weights_sha256)
-    records, missing = [], []
+    records, missing, folders = [], [], []
     for outcome in report.outcomes:
         spec = outcome.planned.spec
         if outcome.scores is None:
             missing.append(NotEvaluated.of(spec, outcome.problem))
             continue
+        name = engines.with_choices(running.name, spec.protocol.chosen)
+        target = results_folder.model_folder(root, name, running.identity.weights_sha256)
         record = build_record(
             outcome,
             report,
-            model=describe_model(adapter.info, identity, name=name),
-            protocol={"region_mode": mode} if outcome.uses_regions else {},
-            environment=describe(torch_device, precision),
+            model=describe_model(running.info, running.identity, name=name, kind=running.kind),
+            protocol={
+                key: each for key, each in running.protocol.items() if key != "region_mode" or outcome.uses_regions
+            },
+            environment=describe(running.device, precision),
             arguments={"passed": _plain(_non_default(passed)), "effective": _plain(effective)},
         )
         results_folder.save(record, outcome.scores.outcomes, target)
+        save_pictures(outcome, running.engine, target, save_visuals)
         records.append(record)
+        folders.append(target)
     results_folder.write_csv(root)
-    notes = [f"{len(store.damaged)} damaged feature files were found and encoded again."] if store.damaged else []
-    return Evaluation(tuple(records), tuple(missing), target, tuple(notes))
-
-
-def _result_name(adapter: Adapter, mode: RegionMode, precision: Precision) -> str:
-    """The model's name in results: with every choice of the run that changes its numbers."""
-    extras = []
-    if mode != adapter.info.region_default:
-        extras.append(f"region={mode}")
-    if precision != "fp32":
-        extras.append(f"precision={precision}")
-    name = adapter.info.name
-    return name + ("&" if "?" in name else "?") * bool(extras) + "&".join(extras)
+    return Evaluation(tuple(records), tuple(missing), folders[0] if folders else root, tuple(running.notes()))
 
 
 def overrides_by_dataset(files: Mapping[str, str | Path]) -> dict[str, dict[str, Path]]:

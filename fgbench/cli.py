@@ -5,15 +5,29 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from fgbench.cli_adapter import mount
 from fgbench.cli_data import app as data_app
-from fgbench.cli_options import DatasetOption, JsonOption, RootOption, SetOption, TaskOption, files, print_json
+from fgbench.cli_options import (
+    DatasetOption,
+    JsonOption,
+    ProtocolOption,
+    RootOption,
+    SetOption,
+    TaskOption,
+    choices,
+    files,
+    print_json,
+    reading_options,
+)
 from fgbench.errors import FgbenchError, UsageError
+
+if TYPE_CHECKING:
+    from fgbench.api import Evaluation
 
 
 class _Group(TyperGroup):
@@ -85,6 +99,11 @@ def eval_(
         _OnError, typer.Option(help="A dataset with broken items: leave it out (fail), or count and skip them.")
     ] = _OnError.fail,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored embeddings of this model.")] = False,
+    protocol: ProtocolOption = None,
+    save_visuals: Annotated[
+        int,
+        typer.Option(min=0, help="So many pictures per dataset of what the model did, where there are any to draw."),
+    ] = 0,
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -111,8 +130,51 @@ def eval_(
         on_error=on_error.value,
         fresh=fresh,
         files=files(set_),
+        protocol=choices(protocol),
+        save_visuals=save_visuals,
         progress=Bars(),
     )
+    _print_result(result, json_=json_)
+
+
+@app.command()
+def score(
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Id of one dataset.")],
+    predictions: Annotated[Path, typer.Option("--predictions", "-p", help="File or folder with the predictions.")],
+    name: Annotated[str, typer.Option(help="What results call the maker of the predictions.")] = "predictions",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="How they are to be read (docs/predictions.md)."),
+    ] = None,
+    data_root: RootOption = None,
+    output: Annotated[Path, typer.Option(help="Results folder.")] = Path("results"),
+    limit: LimitOption = None,
+    on_error: Annotated[
+        _OnError, typer.Option(help="Items that cannot be scored: refuse (fail), or count and skip them.")
+    ] = _OnError.fail,
+    protocol: ProtocolOption = None,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Score predictions that were made elsewhere (label maps, detections, answers). Loads no model."""
+    from fgbench.score_api import score as score_predictions
+
+    result = score_predictions(
+        dataset,
+        predictions,
+        name=name,
+        options=reading_options(option),
+        data_root=data_root,
+        output=output,
+        limit=limit,
+        on_error=on_error.value,
+        files=files(set_),
+        protocol=choices(protocol),
+    )
+    _print_result(result, json_=json_)
+
+
+def _print_result(result: Evaluation, *, json_: bool) -> None:
     if json_:
         print_json(
             {

@@ -23,6 +23,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="DATASET.ROLE=PATH", help="Where a file or folder lies instead; may be repeated."),
 ]
+ProtocolOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--protocol",
+        metavar="KEY=VALUE",
+        help="A choice that protocols leave open ('fgbench show <dataset>' lists them); may be repeated.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output instead of a table.")]
 
 
@@ -32,12 +40,34 @@ def files(pairs: list[str] | None) -> dict[str, str]:
     Raises:
         UsageError: a value without ``=``.
     """
+    return _pairs("--set", pairs, "DATASET.ROLE=PATH, for example coco.images=/data/val2017")
+
+
+def choices(pairs: list[str] | None) -> dict[str, str]:
+    """Values by name, from the values of ``--protocol``.
+
+    Raises:
+        UsageError: a value without ``=``.
+    """
+    return _pairs("--protocol", pairs, "KEY=VALUE, for example synonyms=first")
+
+
+def reading_options(pairs: list[str] | None) -> dict[str, str]:
+    """Values by name, from the values of ``--option``.
+
+    Raises:
+        UsageError: a value without ``=``.
+    """
+    return _pairs("--option", pairs, "KEY=VALUE, for example offset=1")
+
+
+def _pairs(option: str, pairs: list[str] | None, expected: str) -> dict[str, str]:
     found = {}
     for pair in pairs or ():
-        key, equals, path = pair.partition("=")
+        key, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError(f"--set {pair}: expected DATASET.ROLE=PATH, for example coco.images=/data/val2017.")
-        found[key] = path
+            raise UsageError(f"{option} {pair}: expected {expected}.")
+        found[key] = value
     return found
 
 

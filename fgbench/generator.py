@@ -1,18 +1,45 @@
 """What a generative model has to offer. Not a base class: any object with these members is a generator.
 
-As with :mod:`fgbench.adapter`, the model's own matters (chat frame, picture treatment, tokens) are the adapter's;
-batching, device, precision, memory, storing and scoring are the engine's.
+As with :mod:`fgbench.adapter`, the model's own matters (chat frame, picture treatment, tokens, decoding) are the
+adapter's; batching, device, precision, memory, stop strings, storing and scoring are the engine's. The least that
+conforms::
+
+    class Yes:
+        info = GeneratorInfo(name="yes", family="yes", source="none", frame="none", preprocess="none")
+        module = torch.nn.Identity()
+
+        def generate(self, texts, images, max_tokens):
+            return [Reply("yes", tokens=1) for _ in texts]
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import nn
+
+TOO_LONG = "prompt_too_long"
+"""The usual reason in :attr:`Reply.problem`: prompt and answer together do not fit the model's context."""
+
+
+class Reply(NamedTuple):
+    """One answer.
+
+    Attributes:
+        text: without the prompt, special tokens and outer whitespace.
+        tokens: how many were generated, the end token included.
+        truncated: did the answer reach the limit without an end token?
+        problem: reason why there is no answer (one lower-case word, as :data:`TOO_LONG`), or empty.
+    """
+
+    text: str
+    tokens: int
+    truncated: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,15 +87,16 @@ class Generator(Protocol):
     def module(self) -> nn.Module:
         """The network: what the engine moves, and what identifies the model."""
 
-    def generate(self, texts: Sequence[str], images: Sequence[Sequence[Image]], max_tokens: int) -> list[str]:
+    def generate(self, texts: Sequence[str], images: Sequence[Sequence[Image]], max_tokens: int) -> list[Reply]:
         """Answer prompts greedily, in one batch.
 
         Args:
-            texts: what the user says; the adapter puts its chat frame around it.
-            images: RGB pictures of each prompt, perhaps none.
+            texts: what the user says; the adapter puts its chat frame around it. A text may hold anything, also the
+                names of special tokens, which must not act as such.
+            images: RGB pictures of each prompt, in the order in which the model sees them. All prompts of a batch have
+                equally many, perhaps none.
             max_tokens: new tokens at most.
 
         Returns:
-            One answer per prompt, without the prompt, special tokens and outer whitespace. Answer i must not depend
-            on the other prompts of the batch.
+            One reply per prompt. Reply i must not depend on the other prompts of the batch.
         """

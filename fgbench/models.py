@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 
 from fgbench.adapter import Adapter
 from fgbench.errors import ModelError, UsageError
+from fgbench.generator import Generator
 from fgbench.registry import Registry, resolve
+from fgbench.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,20 @@ def parse(text: str) -> ModelChoice:
 
 
 def load_adapter(text: str) -> Adapter:
-    """Load the model that a model string names.
+    """Load the dual encoder that a model string names.
+
+    Raises:
+        UsageError: the string cannot be understood, or names a model of another kind.
+        ModelError: the checkpoint cannot be used.
+    """
+    model = load_model(text)
+    if not isinstance(model, Adapter):
+        raise UsageError(f"{text!r} is no dual encoder: it does not embed pictures and texts.")
+    return model
+
+
+def load_model(text: str) -> Adapter | Generator | Segmenter:
+    """Load the model that a model string names: a dual encoder, a generative model, or a trained segmenter.
 
     Raises:
         UsageError: the string cannot be understood.
@@ -150,12 +165,12 @@ def load_adapter(text: str) -> Adapter:
     choice = parse(text)
     factory = resolve(choice.factory) if isinstance(choice.factory, str) else choice.factory
     try:
-        adapter: Adapter = factory(choice.target, **choice.options)
+        adapter: Adapter | Generator | Segmenter = factory(choice.target, **choice.options)
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         raise UsageError(f"Model {choice.name!r}: {error}.") from error
-    if not isinstance(adapter, Adapter):
+    if not isinstance(adapter, (Adapter, Generator, Segmenter)):
         raise ModelError(
             f"Model {choice.name!r}: its factory returned {type(adapter).__name__}, which lacks members of the adapter "
             "protocol (info, module, preprocessor, encode_images, encode_texts). See docs/add-a-model.md."
@@ -166,7 +181,9 @@ def load_adapter(text: str) -> Adapter:
         changes["source"] = f"local:{Path(choice.target).resolve().name}"
     if choice.entry and choice.entry.model:
         model = choice.entry.model
-        changes |= {"licence": model.licence, "paper": model.paper, "languages": model.languages}
+        changes |= {"licence": model.licence, "paper": model.paper}
+        if hasattr(adapter.info, "languages"):
+            changes["languages"] = model.languages
         if model.note:
             changes["notes"] = (*adapter.info.notes, model.note)
     adapter.info = dataclasses.replace(adapter.info, **changes)

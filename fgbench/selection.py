@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pkgutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from fgbench.errors import UsageError
@@ -69,6 +70,32 @@ def select(task: str | Sequence[str] | None, dataset: str | Sequence[str] | None
             raise UsageError(
                 f"Dataset {name!r} belongs to task {owner.id!r}, which is not among {', '.join(task_ids)}."
             )
+    return chosen
+
+
+def choose(selected: Sequence[tuple[Task, DatasetSpec]], choices: Mapping[str, str]) -> list[tuple[Task, DatasetSpec]]:
+    """Datasets with the parts of their protocols that the user chose.
+
+    Args:
+        selected: as from :func:`select`.
+        choices: value by name; each holds for all datasets that have such a choice.
+
+    Raises:
+        UsageError: a choice that none of the datasets has, or a value that it does not allow.
+    """
+    known = {name: choice for _, spec in selected for name, choice in spec.protocol.choices.items()}
+    for name, value in choices.items():
+        if name not in known:
+            listed = ", ".join(sorted(known)) or "none"
+            raise UsageError(f"--protocol {name}={value}: the selected datasets leave open: {listed}.")
+        if not known[name].allows(value):
+            allowed = ", ".join(known[name].allowed or ("a number from 0 to 1",))
+            raise UsageError(f"--protocol {name}={value}: expected one of: {allowed}.")
+    chosen = []
+    for task, spec in selected:
+        own = {name: value for name, value in choices.items() if name in spec.protocol.choices}
+        differing = {name: value for name, value in own.items() if value != spec.protocol.choices[name].default}
+        chosen.append((task, replace(spec, protocol=replace(spec.protocol, chosen=differing))))
     return chosen
 
 

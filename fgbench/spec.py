@@ -73,6 +73,15 @@ class Choice:
     allowed: tuple[str, ...] | None
     help: str
 
+    def allows(self, value: str) -> bool:
+        """May this be chosen?"""
+        if self.allowed is not None:
+            return value in self.allowed
+        try:
+            return 0.0 <= float(value) <= 1.0
+        except ValueError:
+            return False
+
 
 @dataclass(frozen=True)
 class EvaluationProtocol:

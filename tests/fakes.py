@@ -23,7 +23,7 @@ from fgbench.adapter import AdapterInfo, ImageFeatures, Preprocessor, Purpose, T
 from fgbench.data.files import DatasetFiles
 from fgbench.requests import Embeddings, ImageRef, Request, TextKind
 from fgbench.runner.encode import Encoder
-from fgbench.runner.store import FeatureStore
+from fgbench.runner.store import AnswerStore, FeatureStore
 from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, MetricKey, Score, Scores, Task, TextProtocol
 
 DIM = 8
@@ -131,7 +131,9 @@ def text_vector(text: str, path: str) -> Tensor:
 
 
 def fake_encoder(adapter: FakeAdapter, folder: Path, *, batch_size: int = 4, workers: int = 0) -> Encoder:
-    return Encoder(adapter, CPU, "fp32", batch_size, workers, FeatureStore(folder))
+    return Encoder(
+        adapter, CPU, "fp32", batch_size, workers, FeatureStore(folder), AnswerStore(folder / "answers")
+    )
 
 
 def dataset_spec(name: str = "pictures", **changes: Any) -> DatasetSpec:

@@ -237,7 +237,7 @@ class TestOptions:
         assert run(data_root="~/data", dataset="coco-box").exit_code == 0
 
     def test_a_model_string_is_loaded(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(api, "load_adapter", lambda text: FakeAdapter(name=text))
+        monkeypatch.setattr(api, "load_model", lambda text: FakeAdapter(name=text))
         (record,) = run("untrained:fgclip2?seed=3").records
         assert record["model"]["name"] == "untrained:fgclip2?seed=3"
 

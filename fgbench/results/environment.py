@@ -23,10 +23,13 @@ _PACKAGES = (
 )
 
 
-def describe(device: torch.device, precision: str) -> dict[str, Any]:
-    """Versions, device and precision; nothing that identifies the user or the machine."""
-    import torch
+def describe(device: torch.device | None, precision: str) -> dict[str, Any]:
+    """Versions, device and precision; nothing that identifies the user or the machine.
 
+    Args:
+        device: where the model ran; None if there was no model.
+        precision: of activations.
+    """
     packages: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
@@ -37,9 +40,23 @@ def describe(device: torch.device, precision: str) -> dict[str, Any]:
         "packages": packages,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "device": _device_name(device),
         "precision": precision,
-        "threads": torch.get_num_threads(),
+        "threads": _threads() if device else None,
         "tf32": False,
         "byte_order": sys.byteorder,
     }
+
+
+def _device_name(device: torch.device | None) -> str | None:
+    if device is None or device.type != "cuda":
+        return device.type if device else None
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()

@@ -12,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fgbench.adapter import AdapterInfo
 from fgbench.data.atomic import write_atomic
 from fgbench.data.digests import file_sha256
 from fgbench.errors import DataError
@@ -62,6 +61,7 @@ def build_record(
             "id": spec.protocol.id,
             "text": asdict(spec.protocol.text),
             "budget": spec.protocol.budget,
+            "choices": {name: spec.protocol.choice(name) for name in spec.protocol.choices},
             **protocol,
             "details": dict(spec.protocol.details),
         },
@@ -89,39 +89,54 @@ def build_record(
         "arguments": dict(arguments),
         "timings": {
             "seconds": {**report.seconds, "score_this_dataset": outcome.seconds},
-            "counters": asdict(report.stats),
+            "counters": dict(report.counters),
         },
     }
 
 
-def describe_model(info: AdapterInfo, identity: Identity, *, name: str) -> dict[str, Any]:
-    """The ``model`` field.
+def describe_model(info: Any, identity: Identity, *, name: str, kind: str) -> dict[str, Any]:
+    """The ``model`` field: what every kind of model has, then what is its kind's own.
 
     Args:
-        info: of the adapter.
+        info: ``AdapterInfo``, ``GeneratorInfo`` or ``SegmenterInfo``.
         identity: of the loaded weights.
         name: of the model in results.
+        kind: ``dual encoder``, ``generator`` or ``segmenter``.
     """
+    facts = {key: _listed(value) for key, value in asdict(info).items()}
+    for key in ("region_default", "name"):
+        facts.pop(key, None)
+    if kind == "dual encoder" and not facts["dense"]:
+        facts["dense_pooling"] = None
     return {
         "name": name,
-        "adapter": info.family,
-        "source": info.source,
-        "revision": info.revision,
+        "kind": kind,
+        "adapter": facts.pop("family"),
+        "source": facts.pop("source"),
+        "revision": facts.pop("revision"),
         "sha256": identity.weights_sha256,
         "parameters": identity.parameters,
-        "dim": info.dim,
-        "licence": info.licence,
-        "languages": list(info.languages),
-        "preprocess": info.preprocess,
-        "dense": info.dense,
-        "dense_pooling": info.dense_pooling if info.dense else None,
-        "text_length": dict(info.text_length),
-        "text_path": dict(info.text_path),
-        "settings": dict(info.settings),
-        "files": dict(info.files),
-        "paper": list(info.paper) if info.paper else None,
-        "notes": list(info.notes),
+        **facts,
     }
+
+
+def describe_predictions(name: str, sha256: str, options: Mapping[str, str]) -> dict[str, Any]:
+    """The ``model`` field of predictions that were made elsewhere.
+
+    Args:
+        name: what the user calls their maker.
+        sha256: of the predictions.
+        options: how they were read.
+    """
+    return {
+        "name": name, "kind": "external", "adapter": "predictions", "source": "predictions made elsewhere",
+        "revision": None, "sha256": sha256, "parameters": None, "licence": "unknown", "settings": dict(options),
+        "paper": None, "notes": ["scored from predictions; how they were made was not checked"],
+    }  # fmt: skip
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
 
 
 def write_record(record: Record, path: Path) -> None:

@@ -12,10 +12,12 @@ from fgbench.adapter import Adapter, ImageFeatures, TextFeatures
 from fgbench.errors import ModelError
 from fgbench.requests import Float32, ImageRef
 from fgbench.runner.device import BatchRunner, Precision, computing
-from fgbench.runner.jobs import ImageJob, Pass, TextJob, pending
+from fgbench.runner.features import prototypes
 from fgbench.runner.loading import Prepared, prepare_all
+from fgbench.runner.passes import Cut, ImageJob, Pass, TextJob, pending
+from fgbench.runner.reductions import PassFeatures, Reduction
 from fgbench.runner.regions import pool
-from fgbench.runner.store import FeatureStore
+from fgbench.runner.store import AnswerStore, FeatureStore
 
 if TYPE_CHECKING:
     import torch
@@ -31,9 +33,10 @@ class EncodeStats:
     Attributes:
         image_passes: pictures and crops that went through the vision tower.
         images_decoded: pictures decoded.
-        regions_pooled: boxes pooled from dense maps.
+        regions_pooled: boxes pooled from dense maps and stored.
+        reductions: label maps and sets of region scores made.
         texts_encoded: texts that went through the text tower.
-        rows_reused: embeddings found in the store.
+        rows_reused: embeddings and answers found in the stores.
         chunks_encoded: chunks with anything to encode.
         memory_splits: batches that had to be halved.
     """
@@ -41,6 +44,7 @@ class EncodeStats:
     image_passes: int = 0
     images_decoded: int = 0
     regions_pooled: int = 0
+    reductions: int = 0
     texts_encoded: int = 0
     rows_reused: int = 0
     chunks_encoded: int = 0
@@ -66,6 +70,7 @@ class Encoder:
         batch_size: pictures per forward pass (texts: ``TEXTS_PER_IMAGE`` times as many).
         workers: loading processes.
         store: receives the embeddings.
+        answers: receives what reductions make.
         stats: counters.
         broken: message for every picture that could not be decoded.
     """
@@ -76,13 +81,17 @@ class Encoder:
     batch_size: int
     workers: int
     store: FeatureStore
+    answers: AnswerStore
     stats: EncodeStats = field(default_factory=EncodeStats)
     broken: dict[ImageRef, str] = field(default_factory=dict)
+    _prepared: dict[tuple[type, bytes], object] = field(default_factory=dict)
 
     TEXTS_PER_IMAGE = 8
 
     def encode_images(self, chunks: Sequence[Sequence[ImageJob]], advance: Advance = lambda _: None) -> None:
-        """Encode what the store lacks of each chunk; a finished chunk is on disk before the next one is.
+        """Encode what the stores lack of each chunk; a finished chunk is on disk before the next one is.
+
+        Texts come first (:meth:`encode_texts`): reductions need the class prototypes.
 
         Args:
             chunks: work, as cut by the job builder.
@@ -95,9 +104,10 @@ class Encoder:
         work = []
         for chunk in chunks:
             keys = [key for job in chunk for key in job.row_keys()]
-            have = self.store.has(keys)
+            answers = [key for job in chunk for key in job.answer_keys()]
+            have = np.concatenate([self.store.has(keys), self.answers.has(answers)])
             self.stats.rows_reused += int(have.sum())
-            jobs = pending(chunk, (key for key, stored in zip(keys, have, strict=True) if not stored))
+            jobs = pending(chunk, (key for key, stored in zip(keys + answers, have, strict=True) if not stored))
             advance(len(chunk) - len(jobs))
             if jobs:
                 work.append(jobs)
@@ -140,16 +150,17 @@ class Encoder:
 
     def _image_chunk(self, chunk: list[Prepared], runner: BatchRunner, advance: Advance) -> None:
         groups: dict[tuple[str, bool], list[_Trip]] = {}
-        keys: list[bytes] = []
-        origins: list[str] = []
-        vectors: list[Tensor] = []
+        rows = _Rows()
+        reducing = _Reducing(self)
 
         def flush(trips: list[_Trip], dense: bool) -> None:
-            for rows in runner(lambda part: self._image_batch(part, dense), trips):
-                vectors.extend(rows)
-            for each in trips:
-                keys.extend(each.trip.row_keys())
-                origins.extend([str(each.job.image)] * len(each.trip.row_keys()))
+            for each, (vectors, features) in zip(
+                list(trips),
+                (found for part in runner(lambda part: self._image_batch(part, dense), trips) for found in part),
+                strict=True,
+            ):
+                rows.add(each.trip.row_keys(), vectors, str(each.job.image))
+                reducing.take(each.job, each.trip.cut, features)
             trips.clear()
 
         with computing(self.device, self.precision):
@@ -159,39 +170,54 @@ class Encoder:
                     continue
                 self.stats.images_decoded += 1
                 for trip, inputs in zip(item.job.passes, item.inputs, strict=True):
-                    group = groups.setdefault((trip.view, bool(trip.regions)), [])
+                    group = groups.setdefault((trip.cut.view, trip.needs_dense), [])
                     group.append(_Trip(item.job, trip, inputs))
                     if len(group) == self.batch_size:
-                        flush(group, bool(trip.regions))
+                        flush(group, trip.needs_dense)
             for (_, dense), group in groups.items():
                 if group:
                     flush(group, dense)
-        if keys:
-            self.stats.chunks_encoded += 1
-            self.store.write(keys, self._collect(vectors, lambda row: origins[row]))
+        self.stats.chunks_encoded += bool(rows.keys or reducing.keys)
+        if rows.keys:
+            self.store.write(rows.keys, self._collect(rows.vectors, lambda row: rows.origins[row]))
+        if reducing.keys:
+            self.answers.write(reducing.keys, reducing.made)
         advance(len(chunk))
 
-    def _image_batch(self, trips: Sequence[_Trip], dense: bool) -> list[Tensor]:
-        """Rows of all trips, in the order of their keys, as tensors [rows of the trip, D] on the device."""
+    def _image_batch(self, trips: Sequence[_Trip], dense: bool) -> list[tuple[Tensor, PassFeatures]]:
+        """Of each trip: its rows in the order of their keys, [rows, D], and its features; all on the device."""
         import torch
 
         batch = collate([each.inputs for each in trips], self.device)
         features = self.adapter.encode_images(batch, dense=dense)
         grids = self._check(features, len(trips), dense)
-        rows = []
+        found = []
         for number, each in enumerate(trips):
-            parts = [features.pooled[number][None].float()] if each.trip.pooled else []
-            if each.trip.regions and features.tokens is not None:
+            pooled = features.pooled[number].float()
+            parts = [pooled[None]] if each.trip.pooled else []
+            tokens, grid = None, None
+            if dense and features.tokens is not None:
+                grid = grids[number]
                 tokens = features.tokens[number].float()
                 if self.adapter.info.dense_pooling == "token-normalised":
                     tokens = torch.nn.functional.normalize(tokens, dim=-1)
+            if each.trip.regions and tokens is not None and grid is not None:
                 boxes = np.array(list(each.trip.regions.values()), dtype=np.float64)
                 with torch.autocast(self.device.type, enabled=False):
-                    parts.append(pool(tokens, grids[number], each.job.size, boxes))
+                    parts.append(pool(tokens, grid, each.job.size, boxes))
                 self.stats.regions_pooled += len(boxes)
-            rows.append(torch.cat(parts))
+            found.append((torch.cat(parts or [pooled[None][:0]]), PassFeatures(pooled, tokens, grid)))
         self.stats.image_passes += len(trips)
-        return rows
+        return found
+
+    def prepared(self, reduction: Reduction) -> object:
+        """The prototypes that a reduction needs, on the device; made once for all pictures."""
+        key = type(reduction), reduction.classes.key
+        if key not in self._prepared:
+            classes = reduction.classes
+            vectors, _ = self.store.read(classes.keys)
+            self._prepared[key] = reduction.prepare(prototypes(vectors, classes.templates, classes.groups), self.device)
+        return self._prepared[key]
 
     def _text_batch(self, jobs: Sequence[TextJob]) -> TextFeatures:
         vectors, truncated = self.adapter.encode_texts([job.text for job in jobs], jobs[0].kind)
@@ -238,6 +264,50 @@ class Encoder:
                 f"{origin(int(bad[0]))}. The weights may be damaged.{hint}"
             )
         return rows
+
+
+class _Rows:
+    """Embeddings of a chunk, on their way to the store."""
+
+    def __init__(self) -> None:
+        self.keys: list[bytes] = []
+        self.vectors: list[Tensor] = []
+        self.origins: list[str] = []
+
+    def add(self, keys: Sequence[bytes], vectors: Tensor, origin: str) -> None:
+        """Rows of one pass; ``origin`` names it in messages."""
+        if keys:
+            self.keys.extend(keys)
+            self.vectors.append(vectors)
+            self.origins.extend([origin] * len(keys))
+
+
+class _Reducing:
+    """Reductions of a chunk: each is made as soon as its last pass is there, and the features are let go."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.keys: list[bytes] = []
+        self.made: list[bytes] = []
+        self._encoder = encoder
+        self._held: dict[int, dict[Cut, PassFeatures]] = {}
+        self._open: dict[int, list[Reduction]] = {}
+
+    def take(self, job: ImageJob, cut: Cut, features: PassFeatures) -> None:
+        """The features of one pass of a job."""
+        waiting = self._open.setdefault(id(job), list(job.reductions))
+        if not waiting:
+            return
+        held = self._held.setdefault(id(job), {})
+        if any(cut in each.cuts for each in waiting):
+            held[cut] = features
+        for each in list(waiting):
+            if all(needed in held for needed in each.cuts):
+                self.made.append(each.reduce([held[needed] for needed in each.cuts], self._encoder.prepared(each)))
+                self.keys.append(each.key)
+                self._encoder.stats.reductions += 1
+                waiting.remove(each)
+        if not waiting:
+            held.clear()
 
 
 def collate(inputs: Sequence[Mapping[str, Tensor]], device: torch.device) -> dict[str, Tensor]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fgbench.adapter import Adapter
+from fgbench.generator import Generator
+from fgbench.segmenter import Segmenter
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +32,7 @@ class Identity(NamedTuple):
     fingerprint: str
 
 
-def identify(adapter: Adapter, precision: str) -> Identity:
+def identify(adapter: Adapter | Generator | Segmenter, precision: str) -> Identity:
     """Identify a loaded model.
 
     The fingerprint covers the weights, the adapter's declared facts (except its name), the source code of adapter and
@@ -40,8 +42,10 @@ def identify(adapter: Adapter, precision: str) -> Identity:
     weights = _weights(adapter.module)
     facts = asdict(adapter.info)
     for label in ("name", "notes", "paper", "licence", "source", "region_default"):
-        facts.pop(label)
-    code = [_code(type(adapter)), _code(type(adapter.preprocessor))]
+        facts.pop(label, None)
+    code = [_code(type(adapter))]
+    if isinstance(adapter, Adapter):
+        code.append(_code(type(adapter.preprocessor)))
     everything = json.dumps([weights, facts, code, precision, version("fgbench")], sort_keys=True, default=str)
     return Identity(
         weights,

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from PIL.Image import Image, Resampling
+
 from fgbench.adapter import Preprocessor
 from fgbench.data.images import Probe, decode, probe
 from fgbench.errors import DataError
 from fgbench.requests import ImageRef
-from fgbench.runner.jobs import ImageJob
+from fgbench.runner.passes import Cut, ImageJob
 from fgbench.runner.regions import cut
 
 if TYPE_CHECKING:
@@ -91,8 +93,13 @@ class _Jobs:
             image = decode(job.image)
         except DataError as error:
             return None, str(error)
-        inputs = []
-        for each in job.passes:
-            picture = image if each.crop is None else cut(image, each.crop)
-            inputs.append(dict(self._preprocessor(picture, each.view)))
-        return inputs, ""
+        scaled: dict[tuple[int, int] | None, Image] = {None: image}
+        return [dict(self._preprocessor(_part(scaled, each.cut), each.cut.view)) for each in job.passes], ""
+
+
+def _part(scaled: dict[tuple[int, int] | None, Image], part: Cut) -> Image:
+    """What a pass sees; ``scaled`` holds the picture at the sizes seen so far."""
+    if part.resized and part.resized not in scaled:
+        scaled[part.resized] = scaled[None].resize(part.resized, Resampling.BILINEAR)
+    picture = scaled[part.resized]
+    return picture if part.crop is None else cut(picture, part.crop)

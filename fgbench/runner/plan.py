@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from fgbench.data.files import DatasetFiles, Folders
 from fgbench.errors import CapabilityError, DataError, DataMissingError
-from fgbench.requests import ClassPrompts, ImageRef, Images, Regions, Request, Texts
+from fgbench.requests import ClassPrompts, Generate, ImageRef, Images, LabelMaps, Regions, RegionScores, Request, Texts
 from fgbench.spec import DatasetSpec, Loaded, Task
 
 Status = Literal["ready", "incomplete", "missing", "broken"]
@@ -51,15 +51,23 @@ class PlannedDataset:
     def images(self) -> Iterator[ImageRef]:
         """Every image asked for, by request; one image may come several times."""
         for request in self.requests.values():
-            if isinstance(request, (Images, Regions)):
+            if isinstance(request, (Images, Regions, LabelMaps, RegionScores)):
                 yield from request.images
+            elif isinstance(request, Generate):
+                for prompt in request.prompts:
+                    yield from prompt.images
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Every (kind, text) asked for; may repeat."""
         for request in self.requests.values():
+            if isinstance(request, (LabelMaps, RegionScores)):
+                request = request.classes
             if isinstance(request, (Texts, ClassPrompts)):
                 for text in request.strings():
                     yield request.kind, text
+            elif isinstance(request, Generate):
+                for prompt in request.prompts:
+                    yield "prompt", prompt.text
 
 
 @dataclass(frozen=True)
@@ -96,13 +104,18 @@ def counts(datasets: Iterable[PlannedDataset]) -> dict[str, int]:
     for dataset in planned:
         distinct_images.update(dataset.images())
         for request in dataset.requests.values():
-            if isinstance(request, Regions):
+            if isinstance(request, (LabelMaps, RegionScores)):
+                texts += len(request.classes.names) * len(request.classes.templates)
+            if isinstance(request, (Regions, RegionScores)):
                 regions += len(request.boxes)
                 images += len(request.boxes)
-            elif isinstance(request, Images):
+            elif isinstance(request, (Images, LabelMaps)):
                 images += len(request.images)
             elif isinstance(request, Texts):
                 texts += request.mentions or len(request.texts)
+            elif isinstance(request, Generate):
+                texts += len(request.prompts)
+                images += sum(len(prompt.images) for prompt in request.prompts)
             else:
                 texts += len(request.names) * len(request.templates)
         distinct_texts.update(dataset.texts())

@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fgbench.adapter import RegionMode
 from fgbench.data.images import Probe
 from fgbench.errors import CapabilityError, DataError, DataMissingError, FgbenchError
-from fgbench.requests import ImageRef, Regions
-from fgbench.runner.encode import Encoder, EncodeStats
-from fgbench.runner.features import gather
-from fgbench.runner.jobs import Address, JobBuilder
+from fgbench.requests import ImageRef, Regions, RegionScores
+from fgbench.runner.engine import Clock, Engine
+from fgbench.runner.features import Gathered
 from fgbench.runner.loading import probe_all
 from fgbench.runner.plan import Plan, PlannedDataset
 from fgbench.runner.progress import Progress
@@ -48,19 +46,19 @@ class Outcome:
     @property
     def uses_regions(self) -> bool:
         """Does the region mode matter for this dataset?"""
-        return any(isinstance(each, Regions) for each in self.planned.requests.values())
+        return any(isinstance(each, (Regions, RegionScores)) for each in self.planned.requests.values())
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """Outcomes in plan order, with counters and wall-clock seconds per stage."""
+    """Outcomes in plan order, with the engine's counters and wall-clock seconds per stage."""
 
     outcomes: tuple[Outcome, ...]
-    stats: EncodeStats
+    counters: Mapping[str, int]
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def run(plan: Plan, encoder: Encoder, *, region_mode: RegionMode, on_error: OnError, progress: Progress) -> RunReport:
+def run(plan: Plan, engine: Engine, *, on_error: OnError, progress: Progress) -> RunReport:
     """Evaluate a plan with one model.
 
     A dataset that cannot be evaluated (missing files, broken pictures, a capability the model lacks) gets its reason
@@ -68,8 +66,7 @@ def run(plan: Plan, encoder: Encoder, *, region_mode: RegionMode, on_error: OnEr
 
     Args:
         plan: the selected datasets.
-        encoder: the model, its device and its store.
-        region_mode: how boxes become embeddings.
+        engine: the model, its device and its store.
         on_error: ``fail`` leaves a dataset out if any of its items cannot be evaluated; ``skip`` evaluates the others
             and counts the rest by reason.
         progress: told how far each stage is.
@@ -78,11 +75,10 @@ def run(plan: Plan, encoder: Encoder, *, region_mode: RegionMode, on_error: OnEr
         ModelError: the model returned NaN or wrong shapes.
         StoreError: features cannot be written.
     """
-    clock = _Clock()
-    info = encoder.adapter.info
+    clock = Clock()
     problems: dict[str, FgbenchError] = {}
     for planned in plan.datasets:
-        problem = _unfit(planned, region_mode, info.dense, info.name, on_error)
+        problem = _unfit(planned, engine, on_error)
         if problem:
             problems[planned.spec.id] = problem
     probes = _probe(plan, problems, progress)
@@ -95,43 +91,26 @@ def run(plan: Plan, encoder: Encoder, *, region_mode: RegionMode, on_error: OnEr
 
     reasons = {ref: value if isinstance(value, Probe) else "image_unreadable" for ref, value in probes.items()}
     missing = {ref: "image_missing" for planned in plan.datasets for ref in planned.missing}
-    builder = JobBuilder(info, encoder.adapter.preprocessor, region_mode, {**reasons, **missing})
-    addresses: dict[str, dict[str, Address]] = {}
-    for planned in plan.datasets:
-        if planned.spec.id not in problems:
-            addresses[planned.spec.id] = {name: builder.address(each) for name, each in planned.requests.items()}
-    image_chunks, text_chunks = builder.image_chunks(), builder.text_chunks()
-    with progress.stage("images", sum(map(len, image_chunks))) as advance:
-        encoder.encode_images(image_chunks, advance)
-    clock.lap("encode_images")
-    with progress.stage("texts", sum(map(len, text_chunks))) as advance:
-        encoder.encode_texts(text_chunks, advance)
-    clock.lap("encode_texts")
+    requests = {each.spec.id: each.requests for each in plan.datasets if each.spec.id not in problems}
+    engine.execute(requests, {**reasons, **missing}, progress, clock)
 
     outcomes = []
     with progress.stage("scoring", len(plan.datasets)) as advance:
         for planned in plan.datasets:
             problem = problems.get(planned.spec.id)
-            outcomes.append(
-                Outcome(planned, problem=problem)
-                if problem
-                else _score(planned, addresses[planned.spec.id], probes, encoder, on_error)
-            )
+            outcomes.append(Outcome(planned, problem=problem) if problem else _score(planned, probes, engine, on_error))
             advance(1)
     clock.lap("score")
-    return RunReport(tuple(outcomes), encoder.stats, clock.seconds)
+    return RunReport(tuple(outcomes), engine.counters(), clock.seconds)
 
 
-def _unfit(
-    planned: PlannedDataset, region_mode: RegionMode, dense: str | None, model: str, on_error: OnError
-) -> FgbenchError | None:
+def _unfit(planned: PlannedDataset, engine: Engine, on_error: OnError) -> FgbenchError | None:
     """Why a dataset cannot be evaluated with this model, as far as the plan shows."""
     if isinstance(planned.problem, FgbenchError):
         return planned.problem
-    if region_mode == "roi" and dense is None and any(isinstance(each, Regions) for each in planned.requests.values()):
-        return CapabilityError(
-            f"{planned.spec.id} needs region embeddings, and {model} has no dense features. Use --region-mode crop."
-        )
+    refusal = engine.refusal(planned.requests.values())
+    if refusal:
+        return CapabilityError(f"{planned.spec.id} {refusal}")
     if planned.loaded is None or on_error == "skip":
         return None
     if planned.missing:
@@ -158,19 +137,37 @@ def _probe(plan: Plan, problems: Mapping[str, FgbenchError], progress: Progress)
 
 
 def _score(
-    planned: PlannedDataset,
-    addresses: Mapping[str, Address],
-    probes: Mapping[ImageRef, Probe | DataError],
-    encoder: Encoder,
-    on_error: OnError,
+    planned: PlannedDataset, probes: Mapping[ImageRef, Probe | DataError], engine: Engine, on_error: OnError
 ) -> Outcome:
     start = time.perf_counter()
-    assert planned.loaded is not None
-    broken = [encoder.broken[ref] for ref in dict.fromkeys(planned.images()) if ref in encoder.broken]
+    broken = [engine.broken[ref] for ref in dict.fromkeys(planned.images()) if ref in engine.broken]
     if broken and on_error == "fail":
         return Outcome(planned, problem=_broken(planned, broken))
-    gathered = gather(planned.requests, addresses, encoder.store, encoder.adapter.info.dim)
-    scores = planned.task.score(planned.spec, planned.loaded, gathered.embeddings)
+    gathered = engine.answers(planned.spec.id)
+    return judge(planned, gathered, probes, on_error, start)
+
+
+def judge(
+    planned: PlannedDataset,
+    gathered: Gathered,
+    probes: Mapping[ImageRef, Probe | DataError],
+    on_error: OnError,
+    start: float,
+) -> Outcome:
+    """Score answers, wherever they come from.
+
+    Args:
+        planned: the dataset.
+        gathered: answers to its requests.
+        probes: of its pictures, as far as they were looked at.
+        on_error: as in :func:`run`.
+        start: ``time.perf_counter()`` when its scoring began.
+    """
+    assert planned.loaded is not None
+    try:
+        scores = planned.task.score(planned.spec, planned.loaded, gathered.answers)
+    except DataError as problem:  # ground truth that is read while scoring
+        return Outcome(planned, problem=problem)
     if scores.skipped and on_error == "fail":
         return Outcome(planned, problem=_incomplete(planned, scores.skipped))
     if not scores.evaluated:
@@ -215,14 +212,3 @@ def _images_digest(planned: PlannedDataset, probes: Mapping[ImageRef, Probe | Da
     """One SHA-256 over the contents of a dataset's pictures, whatever their names: equal for equal data."""
     digests = sorted({value.digest for ref in planned.images() if isinstance(value := probes.get(ref), Probe)})
     return hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = now - self._last
-        self._last = now

@@ -203,6 +203,13 @@ class AnswerStore(ChunkStore):
     """Answers of any length, as bytes: ``offset`` int64 [n + 1] into ``data`` uint8."""
 
     ARRAYS = ("offset", "data")
+    _last: tuple[Path, dict[str, npt.NDArray[Any]]] | None = None
+
+    def _load(self, path: Path) -> dict[str, npt.NDArray[Any]]:
+        # Answers are read one by one, and neighbours lie in one file.
+        if self._last is None or self._last[0] != path:
+            self._last = path, super()._load(path)
+        return self._last[1]
 
     def write(self, keys: Sequence[bytes], answers: Sequence[bytes]) -> None:
         """Store a chunk.

@@ -14,7 +14,8 @@ from fgbench.errors import ModelError
 from fgbench.requests import Float32, ImageRef, Images, Regions, Request, Texts
 from fgbench.runner import jobs
 from fgbench.runner.encode import Encoder, collate
-from fgbench.runner.jobs import Address, ImageJob, JobBuilder, TextJob
+from fgbench.runner.jobs import JobBuilder
+from fgbench.runner.passes import Address, ImageJob, TextJob
 
 from ..fakes import CPU, DIM, FakeAdapter, fake_encoder, save_picture, save_pictures, text_vector
 

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from fgbench.errors import StoreError
 from fgbench.requests import ClassPrompts, Float32, ImageRef, Images, Texts
 from fgbench.runner.features import gather, normalise, prototypes
-from fgbench.runner.jobs import Address
-from fgbench.runner.store import FeatureStore, row_key
+from fgbench.runner.passes import Address
+from fgbench.runner.store import AnswerStore, FeatureStore, row_key
 
 VECTORS = arrays(
     np.float32,
@@ -79,21 +79,29 @@ class TestGather:
     def test_rows_are_normalised_and_in_the_order_of_the_request(self, tmp_path: Path) -> None:
         store = stored(tmp_path, "abc")
         address = Address([key(name) for name in "caca"], np.arange(4), {}, 4)
-        found = gather({"x": Texts(list("caca"), "short")}, {"x": address}, store, 2)
-        assert found.embeddings["x"].vectors == pytest.approx(np.array([unit(name) for name in "caca"]))
-        assert found.embeddings["x"].failed == {}
+        found = gather({"x": Texts(list("caca"), "short")}, {"x": address}, store, AnswerStore(tmp_path / "answers"), 2)
+        assert found.answers["x"].vectors == pytest.approx(np.array([unit(name) for name in "caca"]))
+        assert found.answers["x"].failed == {}
 
     def test_rows_without_an_embedding_are_zero_and_have_a_reason(self, tmp_path: Path) -> None:
         """The second row failed in the plan, the third could not be decoded later."""
         images = Images([ImageRef(name) for name in "abc"])
         address = Address([key("a"), key("not stored")], np.array([0, 2]), {1: "image_missing"}, 3)
-        found = gather({"x": images}, {"x": address}, stored(tmp_path, "a"), 2).embeddings["x"]
+        found = gather(
+            {"x": images}, {"x": address}, stored(tmp_path, "a"), AnswerStore(tmp_path / "answers"), 2
+        ).answers["x"]
         assert found.vectors == pytest.approx(np.array([unit("a"), [0, 0], [0, 0]]))
         assert found.failed == {1: "image_missing", 2: "image_unreadable"}
 
     def test_if_every_row_failed_the_table_has_its_size_all_the_same(self, tmp_path: Path) -> None:
         address = Address([], np.zeros(0, dtype=np.int64), {0: "image_missing", 1: "image_missing"}, 2)
-        found = gather({"x": Images([ImageRef("a")] * 2)}, {"x": address}, stored(tmp_path, "a"), 7).embeddings["x"]
+        found = gather(
+            {"x": Images([ImageRef("a")] * 2)},
+            {"x": address},
+            stored(tmp_path, "a"),
+            AnswerStore(tmp_path / "answers"),
+            7,
+        ).answers["x"]
         assert found.vectors.shape == (2, 7)
         assert not found.ok.any()
 
@@ -101,7 +109,7 @@ class TestGather:
         request = ClassPrompts(["1", "2"], ["x {}", "y {}", "z {}"], "box")
         address = Address([key(name) for name in "abcbcd"], np.repeat([0, 1], 3), {}, 2)
         store = stored(tmp_path, "abcd")
-        found = gather({"x": request}, {"x": address}, store, 2).embeddings["x"].vectors
+        found = gather({"x": request}, {"x": address}, store, AnswerStore(tmp_path / "answers"), 2).answers["x"].vectors
         raw, _ = store.read(address.keys)
         assert found == pytest.approx(prototypes(raw, 3))
 
@@ -109,17 +117,29 @@ class TestGather:
         """Unlike a picture, a text cannot fail on its own."""
         address = Address([key("b")], np.arange(1), {}, 1)
         with pytest.raises(StoreError, match="1 of 1 rows are not stored"):
-            gather({"x": Texts(["b"], "short")}, {"x": address}, stored(tmp_path, "a"), 2)
+            gather(
+                {"x": Texts(["b"], "short")},
+                {"x": address},
+                stored(tmp_path, "a"),
+                AnswerStore(tmp_path / "answers"),
+                2,
+            )
 
     def test_truncated_texts_are_counted_once_per_dataset(self, tmp_path: Path) -> None:
         store = stored(tmp_path, "abc", truncated="bc")
         texts = Address([key(name) for name in "abba"], np.arange(4), {}, 4)
         more = Address([key(name) for name in "bc"], np.arange(2), {}, 2)
         requests = {"x": Texts(list("abba"), "short"), "y": Texts(list("bc"), "short")}
-        found = gather(requests, {"x": texts, "y": more}, store, 2)
+        found = gather(requests, {"x": texts, "y": more}, store, AnswerStore(tmp_path / "answers"), 2)
         assert (found.distinct_texts, found.truncated) == (3, 2)
 
     def test_pictures_are_no_texts(self, tmp_path: Path) -> None:
         address = Address([key("a")], np.arange(1), {}, 1)
-        found = gather({"x": Images([ImageRef("a")])}, {"x": address}, stored(tmp_path, "a", truncated="a"), 2)
+        found = gather(
+            {"x": Images([ImageRef("a")])},
+            {"x": address},
+            stored(tmp_path, "a", truncated="a"),
+            AnswerStore(tmp_path / "answers"),
+            2,
+        )
         assert (found.distinct_texts, found.truncated) == (0, 0)

@@ -11,7 +11,8 @@ from fgbench.adapter import RegionMode
 from fgbench.data.images import Probe
 from fgbench.requests import ClassPrompts, ImageRef, Images, Regions, Request, Texts
 from fgbench.runner import jobs
-from fgbench.runner.jobs import Address, ImageJob, JobBuilder, TextJob, pending
+from fgbench.runner.jobs import JobBuilder
+from fgbench.runner.passes import Address, ImageJob, TextJob, pending
 
 from ..fakes import FakeAdapter
 
@@ -78,7 +79,7 @@ class TestImages:
         dynamic, fixed = made.address(Images([ref("a")])), made.address(Images([ref("a")], budget=256))
         assert dynamic.keys != fixed.keys
         (job,) = all_images(made)
-        assert [each.view for each in job.passes] == ["cells-dynamic", "cells-256"]
+        assert [each.cut.view for each in job.passes] == ["cells-dynamic", "cells-256"]
 
     def test_a_picture_that_cannot_be_had_is_a_failed_row(self) -> None:
         made = builder({**probes("a", "b"), ref("gone"): "image_missing", ref("bad"): "image_unreadable"})
@@ -92,7 +93,7 @@ class TestImages:
         made = builder(probes("a", "b", "c", "d"))
         for name, budget in (("a", 256), ("b", None), ("c", 256), ("d", None)):
             made.address(Images([ref(name)], budget=budget))
-        assert [job.passes[0].view for job in all_images(made)] == ["cells-256"] * 2 + ["cells-dynamic"] * 2
+        assert [job.passes[0].cut.view for job in all_images(made)] == ["cells-256"] * 2 + ["cells-dynamic"] * 2
 
 
 class TestRegions:
@@ -121,7 +122,7 @@ class TestRegions:
     def test_a_dense_view_of_its_own_is_a_pass_of_its_own(self) -> None:
         made = builder(probes("a"), adapter=FakeAdapter(own_dense_view=True))
         made.address(regions(["a"], [BOX]))
-        assert [(each.view, each.pooled) for each in all_images(made)[0].passes] == [("cells-dynamic-dense", None)]
+        assert [(each.cut.view, each.pooled) for each in all_images(made)[0].passes] == [("cells-dynamic-dense", None)]
         made.address(Images([ref("a")]))
         assert [bool(each.pooled) for each in all_images(made)[0].passes] == [False, True]
 
@@ -131,7 +132,7 @@ class TestRegions:
         assert address.keys[0] == address.keys[1], "equal after cutting to integers"
         whole = made.address(Images([ref("a")]))
         (job,) = all_images(made)
-        assert [(each.crop, each.view) for each in job.passes] == [
+        assert [(each.cut.crop, each.cut.view) for each in job.passes] == [
             ((1, 2, 6, 8), "cells-dynamic"),
             (None, "cells-dynamic"),
         ]

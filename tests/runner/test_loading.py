@@ -9,14 +9,14 @@ import torch
 from fgbench.data.images import Probe
 from fgbench.errors import DataError
 from fgbench.requests import ImageRef
-from fgbench.runner.jobs import ImageJob, Pass
 from fgbench.runner.loading import prepare_all, probe_all
+from fgbench.runner.passes import Cut, ImageJob, Pass
 
 from ..fakes import FakePreprocessor, save_picture, save_pictures
 
 
 def job(image: ImageRef, *crops: tuple[int, int, int, int] | None) -> ImageJob:
-    return ImageJob(image, (24, 16), tuple(Pass("cells-dynamic", crop, b"key") for crop in crops or (None,)))
+    return ImageJob(image, (24, 16), tuple(Pass(Cut("cells-dynamic", crop), b"key") for crop in crops or (None,)))
 
 
 def test_probes_come_in_order_with_failures_among_them(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from fgbench.adapter import RegionMode
 from fgbench.errors import CapabilityError, DataError, DataMissingError, ModelError
 from fgbench.requests import ClassPrompts, ImageRef, Images, Regions, Request, Texts
+from fgbench.runner.embedding import EmbeddingEngine
 from fgbench.runner.encode import Encoder
 from fgbench.runner.plan import make_plan
 from fgbench.runner.progress import Bars, Progress, Silent
@@ -46,7 +47,7 @@ def evaluated(
 ) -> RunReport:
     encoder = encoder or fake_encoder(adapter or FakeAdapter(), folder / "store")
     plan = make_plan(task.selection(), folder)
-    return run(plan, encoder, region_mode=mode, on_error=on_error, progress=progress or Silent())
+    return run(plan, EmbeddingEngine(encoder, mode), on_error=on_error, progress=progress or Silent())
 
 
 def by_name(report: RunReport) -> dict[str, Outcome]:
@@ -134,7 +135,7 @@ class TestWhole:
         assert {title: (total, sum(steps)) for title, (total, steps) in recorder.stages.items()} == {
             "checking pictures": (4, 4), "images": (4, 4), "texts": (2, 2), "scoring": (1, 1)
         }  # fmt: skip
-        assert list(report.seconds) == ["probe", "encode_images", "encode_texts", "score"]
+        assert list(report.seconds) == ["probe", "encode_texts", "encode_images", "score"]
 
     def test_progress_bars_stay_off_standard_output(
         self, tmp_path: Path, pictures: list[ImageRef], capsys: pytest.CaptureFixture[str]

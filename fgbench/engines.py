@@ -1,0 +1,185 @@
+"""From a loaded model to an engine that executes plans, and to what results say about the model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fgbench.adapter import Adapter, RegionMode
+from fgbench.errors import UsageError
+from fgbench.generator import Generator
+from fgbench.runner.device import Precision, choose_device
+from fgbench.runner.identity import Identity, identify
+from fgbench.runner.store import AnswerStore, ChunkStore, FeatureStore
+from fgbench.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    import torch
+
+    from fgbench.runner.engine import Engine
+
+Model = Adapter | Generator | Segmenter
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is run.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        precision: of activations.
+        region_mode: ``roi`` or ``crop``; None takes the model's own.
+        batch_size: pictures per forward pass; None chooses by device.
+        workers: loading processes; None chooses by device.
+        fresh: forget what is stored of this model.
+        features: folder of all models' stored embeddings and answers.
+    """
+
+    device: str
+    precision: Precision
+    region_mode: RegionMode | None
+    batch_size: int | None
+    workers: int | None
+    fresh: bool
+    features: Path
+
+
+@dataclass(frozen=True)
+class Running:
+    """A model at work.
+
+    Attributes:
+        engine: executes plans.
+        name: of the model in results: with every choice of the run that changes its numbers.
+        identity: of its weights.
+        kind: ``dual encoder``, ``generator`` or ``segmenter``.
+        info: the adapter's facts.
+        effective: what the settings came to.
+        protocol: protocol fields that the run decides.
+        stores: where its answers are.
+    """
+
+    engine: Engine
+    name: str
+    identity: Identity
+    kind: str
+    info: Any
+    device: torch.device
+    effective: Mapping[str, Any]
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    stores: tuple[ChunkStore, ...] = ()
+
+    def protocol_of(self, *, uses_regions: bool) -> dict[str, Any]:
+        """Protocol fields that the run decides, for a dataset with or without regions."""
+        return {key: value for key, value in self.protocol.items() if key != "region_mode" or uses_regions}
+
+    def notes(self) -> list[str]:
+        """Remarks on the run."""
+        damaged = sum(len(store.damaged) for store in self.stores)
+        return [f"{damaged} damaged feature files were found and encoded again."] if damaged else []
+
+
+def start(model: Model, settings: Settings) -> Running:
+    """Move a model to its device and make the engine that runs it.
+
+    Raises:
+        UsageError: settings that contradict each other or the model.
+    """
+    device = choose_device(settings.device)
+    cuda = device.type == "cuda"
+    batch_size = settings.batch_size if settings.batch_size is not None else 128 if cuda else 16
+    workers = settings.workers
+    if workers is None:
+        workers = min(8, (os.cpu_count() or 1) - 1) if cuda else 0
+    if batch_size < 1 or workers < 0:
+        raise UsageError(f"batch_size is {batch_size} and workers is {workers}; expected at least 1 and 0.")
+    effective = {"device": device.type, "batch_size": batch_size, "workers": workers}
+    if isinstance(model, Adapter):
+        return _dual_encoder(model, settings, device, effective)
+    if settings.region_mode:
+        raise UsageError(f"{model.info.name} has no region embeddings, so --region-mode is meaningless.")
+    if isinstance(model, Generator):
+        return _generator(model, settings, device, effective)
+    return _segmenter(model, settings, device, effective)
+
+
+def _dual_encoder(adapter: Adapter, settings: Settings, device: torch.device, effective: Mapping[str, Any]) -> Running:
+    from fgbench.runner.embedding import EmbeddingEngine
+    from fgbench.runner.encode import Encoder
+
+    info = adapter.info
+    mode = settings.region_mode or info.region_default
+    if mode == "roi" and info.dense is None:
+        raise UsageError(f"{info.name} has no dense features, so --region-mode roi is impossible. Use crop.")
+    adapter.module.to(device).eval()
+    identity = identify(adapter, settings.precision)
+    folder = settings.features / identity.fingerprint
+    store = FeatureStore(folder, fresh=settings.fresh)
+    answers = AnswerStore(folder / "answers", fresh=settings.fresh)
+    encoder = Encoder(
+        adapter, device, settings.precision, effective["batch_size"], effective["workers"], store, answers
+    )
+    return Running(
+        EmbeddingEngine(encoder, mode),
+        _result_name(info.name, settings.precision, {} if mode == info.region_default else {"region": mode}),
+        identity,
+        "dual encoder",
+        info,
+        device,
+        {**effective, "region_mode": mode},
+        {"region_mode": mode},
+        (store, answers),
+    )
+
+
+def _generator(generator: Generator, settings: Settings, device: torch.device, effective: Mapping[str, Any]) -> Running:
+    from fgbench.runner.generation import GenerationEngine
+
+    generator.module.to(device).eval()
+    identity = identify(generator, settings.precision)
+    store = AnswerStore(settings.features / identity.fingerprint, fresh=settings.fresh)
+    return Running(
+        GenerationEngine(generator, device, settings.precision, effective["batch_size"], store),
+        _result_name(generator.info.name, settings.precision, {}),
+        identity,
+        "generator",
+        generator.info,
+        device,
+        effective,
+        {"frame": generator.info.frame},
+        (store,),
+    )
+
+
+def _segmenter(segmenter: Segmenter, settings: Settings, device: torch.device, effective: Mapping[str, Any]) -> Running:
+    from fgbench.runner.segmenting import SegmenterEngine
+
+    segmenter.module.to(device).eval()
+    identity = identify(segmenter, settings.precision)
+    store = AnswerStore(settings.features / identity.fingerprint, fresh=settings.fresh)
+    return Running(
+        SegmenterEngine(segmenter, device, settings.precision, store),
+        _result_name(segmenter.info.name, settings.precision, {}),
+        identity,
+        "segmenter",
+        segmenter.info,
+        device,
+        effective,
+        {"id": segmenter.info.protocol, "trained_on": segmenter.info.trained_on},
+        (store,),
+    )
+
+
+def _result_name(name: str, precision: Precision, extras: Mapping[str, str]) -> str:
+    if precision != "fp32":
+        extras = {**extras, "precision": precision}
+    return with_choices(name, extras)
+
+
+def with_choices(name: str, choices: Mapping[str, str]) -> str:
+    """A model's name in results, with choices of the run that change its numbers."""
+    listed = "&".join(f"{key}={value}" for key, value in choices.items())
+    return name + ("&" if "?" in name else "?") * bool(listed) + listed

@@ -1,0 +1,32 @@
+"""Pictures that show what a model did, beside its records."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from fgbench.data.atomic import write_atomic
+from fgbench.results.folder import slug
+from fgbench.runner.engine import Engine
+from fgbench.runner.run import Outcome
+from fgbench.spec import DrawsPictures
+
+
+def save_pictures(outcome: Outcome, engine: Engine, folder: Path, count: int) -> list[Path]:
+    """Write up to ``count`` PNG files to ``<folder>/<dataset>.visuals``, if the task can draw.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    planned = outcome.planned
+    if not count or not isinstance(planned.task, DrawsPictures) or planned.loaded is None:
+        return []
+    answers = engine.answers(planned.spec.id).answers
+    written = []
+    for name, picture in planned.task.pictures(planned.spec, planned.loaded, answers, count):
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG")
+        path = folder / f"{planned.spec.id}.visuals" / f"{slug(name)}.png"
+        write_atomic(path, buffer.getvalue())
+        written.append(path)
+    return written

@@ -1,0 +1,79 @@
+"""The engine of dual encoders: every input encoded once, then answers for each dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from fgbench.adapter import RegionMode
+from fgbench.data.images import Probe
+from fgbench.requests import Generate, ImageRef, LabelMaps, Regions, RegionScores, Request
+from fgbench.runner.encode import Encoder
+from fgbench.runner.engine import Clock, Requests
+from fgbench.runner.features import Gathered, gather
+from fgbench.runner.jobs import JobBuilder
+from fgbench.runner.passes import Address
+from fgbench.runner.progress import Progress
+
+
+class EmbeddingEngine:
+    """Executes a plan with an adapter (:class:`fgbench.runner.engine.Engine`).
+
+    Attributes:
+        broken: see :class:`fgbench.runner.engine.Engine`.
+    """
+
+    def __init__(self, encoder: Encoder, region_mode: RegionMode) -> None:
+        """
+        Args:
+            encoder: the model, its device and its stores.
+            region_mode: how boxes become embeddings.
+        """
+        self.broken = encoder.broken
+        self._encoder = encoder
+        self._region_mode: RegionMode = region_mode
+        self._requests: Requests = {}
+        self._addresses: dict[str, dict[str, Address]] = {}
+
+    def refusal(self, requests: Iterable[Request]) -> str | None:
+        """See :class:`fgbench.runner.engine.Engine`."""
+        info = self._encoder.adapter.info
+        for each in requests:
+            if isinstance(each, Generate):
+                return (
+                    f"needs generated text, and {info.name} only embeds pictures and texts. Give a chat model instead, "
+                    "for example one whose vision tower this is: 'fgbench list models' shows those of kind 'generator'."
+                )
+            if info.dense is None and isinstance(each, LabelMaps):
+                return f"needs dense features, and {info.name} has none in the space of its texts."
+            if info.dense is None and self._region_mode == "roi" and isinstance(each, (Regions, RegionScores)):
+                return f"needs region embeddings, and {info.name} has no dense features. Use --region-mode crop."
+        return None
+
+    def execute(
+        self, requests: Requests, probes: Mapping[ImageRef, Probe | str], progress: Progress, clock: Clock
+    ) -> None:
+        """See :class:`fgbench.runner.engine.Engine`."""
+        adapter = self._encoder.adapter
+        builder = JobBuilder(adapter.info, adapter.preprocessor, self._region_mode, probes)
+        self._requests = requests
+        for dataset, each in requests.items():
+            self._addresses[dataset] = {name: builder.address(request) for name, request in each.items()}
+        image_chunks, text_chunks = builder.image_chunks(), builder.text_chunks()
+        with progress.stage("texts", sum(map(len, text_chunks))) as advance:
+            self._encoder.encode_texts(text_chunks, advance)
+        clock.lap("encode_texts")
+        with progress.stage("images", sum(map(len, image_chunks))) as advance:
+            self._encoder.encode_images(image_chunks, advance)
+        clock.lap("encode_images")
+
+    def answers(self, dataset: str) -> Gathered:
+        """See :class:`fgbench.runner.engine.Engine`."""
+        encoder = self._encoder
+        return gather(
+            self._requests[dataset], self._addresses[dataset], encoder.store, encoder.answers, encoder.adapter.info.dim
+        )
+
+    def counters(self) -> Mapping[str, int]:
+        """See :class:`fgbench.runner.engine.Engine`."""
+        return asdict(self._encoder.stats)

@@ -1,0 +1,87 @@
+"""Scoring predictions that were made elsewhere: the same items, the same metrics, the same record, no model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fgbench.api import DEFAULT_OUTPUT, Evaluation, NotEvaluated, plan
+from fgbench.data.digests import file_sha256
+from fgbench.errors import DataMissingError, FgbenchError, UsageError
+from fgbench.spec import ScoresPredictions
+
+if TYPE_CHECKING:
+    from fgbench.runner.run import OnError
+
+
+def score(
+    dataset: str,
+    predictions: str | Path,
+    *,
+    name: str = "predictions",
+    options: Mapping[str, str] | None = None,
+    data_root: str | Path | None = None,
+    output: str | Path = DEFAULT_OUTPUT,
+    limit: int | None = None,
+    on_error: OnError = "fail",
+    files: Mapping[str, str | Path] | None = None,
+    protocol: Mapping[str, str] | None = None,
+) -> Evaluation:
+    """Score predictions and write a record.
+
+    Args:
+        dataset: id of one dataset.
+        predictions: file or folder; its format is the task's (docs/predictions.md).
+        name: what results call the maker of the predictions.
+        options: how they are to be read, by the task's names.
+        data_root, limit, files, protocol: as in :func:`fgbench.api.plan`.
+        output: results folder.
+        on_error: as in :func:`fgbench.api.evaluate`.
+
+    Raises:
+        UsageError: unknown names or options, or a task that cannot score predictions.
+        DataMissingError: the predictions are not there.
+        DataError: predictions that cannot be understood.
+    """
+    selected = plan(None, dataset, data_root=data_root, limit=limit, files=files, protocol=protocol)
+    if len(selected.datasets) != 1:
+        raise UsageError(f"Predictions belong to one dataset, but {len(selected.datasets)} were named.")
+    (planned,) = selected.datasets
+    task, place = planned.task, Path(predictions)
+    if not isinstance(task, ScoresPredictions):
+        raise UsageError(f"Predictions for {dataset} cannot be scored: task {task.id} works on embeddings.")
+    if isinstance(planned.problem, FgbenchError) or planned.loaded is None:
+        return Evaluation((), (NotEvaluated.of(planned.spec, planned.problem),), Path(output))
+    if not place.exists():
+        raise DataMissingError(f"{place}: there are no such predictions. Give a file or folder.")
+
+    from fgbench.engines import with_choices
+    from fgbench.results import folder as results_folder
+    from fgbench.results.environment import describe
+    from fgbench.results.record import build_record, describe_predictions
+    from fgbench.runner.features import Gathered
+    from fgbench.runner.run import RunReport, judge
+
+    start = time.perf_counter()
+    answers = task.predictions(planned.spec, planned.loaded, place, options or {})
+    outcome = judge(planned, Gathered(dict(answers)), {}, on_error, start)
+    if outcome.scores is None:
+        return Evaluation((), (NotEvaluated.of(planned.spec, outcome.problem),), Path(output))
+    called = with_choices(name, planned.spec.protocol.chosen)
+    digest = file_sha256(place)
+    root = Path(output)
+    target = results_folder.model_folder(root, called, digest)
+    passed = {"dataset": dataset, "predictions": place.name, "name": name, "options": dict(options or {})}
+    record = build_record(
+        outcome,
+        RunReport((outcome,), {}),
+        model=describe_predictions(called, digest, options or {}),
+        protocol={"id": f"external/{name}"},
+        environment=describe(None, "fp32"),
+        arguments={"passed": passed, "effective": {**passed, "limit": limit, "on_error": on_error}},
+    )
+    results_folder.save(record, outcome.scores.outcomes, target)
+    results_folder.write_csv(root)
+    return Evaluation((record,), (), target)
