@@ -55,7 +55,7 @@ class Running:
         engine: executes plans.
         name: of the model in results: with every choice of the run that changes its numbers.
         identity: of its weights.
-        kind: ``dual encoder``, ``generator`` or ``segmenter``.
+        kind: ``dual encoder``, ``chat model`` or ``segmenter``.
         info: the adapter's facts.
         effective: what the settings came to.
         protocol: protocol fields that the run decides.
@@ -145,7 +145,7 @@ def _generator(generator: Generator, settings: Settings, device: torch.device, e
         GenerationEngine(generator, device, settings.precision, effective["batch_size"], store),
         _result_name(generator.info.name, settings.precision, {}),
         identity,
-        "generator",
+        "chat model",
         generator.info,
         device,
         effective,

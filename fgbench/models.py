@@ -60,6 +60,7 @@ class Family:
         options: option names with one line of help each.
         models: the declared models.
         accepts: does this folder or file hold such a model? Looks at names and headers only.
+        kind: what its models can do: ``dual encoder``, ``chat model`` or ``segmenter``.
     """
 
     scheme: str
@@ -69,6 +70,7 @@ class Family:
     options: Mapping[str, str] = field(default_factory=dict)
     models: tuple[ModelSpec, ...] = ()
     accepts: Callable[[Path], bool] = field(default=lambda _: False)
+    kind: str = "dual encoder"
 
 
 class ModelEntry(NamedTuple):
@@ -173,7 +175,8 @@ def load_model(text: str) -> Adapter | Generator | Segmenter:
     if not isinstance(adapter, (Adapter, Generator, Segmenter)):
         raise ModelError(
             f"Model {choice.name!r}: its factory returned {type(adapter).__name__}, which lacks members of the adapter "
-            "protocol (info, module, preprocessor, encode_images, encode_texts). See docs/add-a-model.md."
+            "protocol (info, module, preprocessor, encode_images, encode_texts; or those of fgbench.generator or "
+            "fgbench.segmenter). See docs/add-a-model.md."
         )
     changes: dict[str, Any] = {"name": choice.name}
     if choice.target and _exists(choice.target):  # an empty path would be the current folder

@@ -31,11 +31,16 @@ class MetricKey(NamedTuple):
 
 
 class PublishedCell(NamedTuple):
-    """Where the paper prints a number: table of the ICML text, dataset label, metric, as in ``leaderboards/paper``."""
+    """Where the paper prints a number: table of the ICML text, dataset label, metric, as in ``leaderboards/paper``.
+
+    ``protocol`` names the paper's protocol where it is not the dataset's own: such a number never stands in the column
+    beside a result of another protocol.
+    """
 
     table: str
     dataset: str
     metric: str
+    protocol: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
 from fgbench import selection
 from fgbench.errors import UsageError
 from fgbench.selection import select
-from fgbench.spec import DatasetSpec
+from fgbench.spec import Choice, DatasetSpec, EvaluationProtocol, TextProtocol
 
+from .fakes import FakeTask, dataset_spec
 from .plugins import Install
 
 PLUG_IN = """
@@ -132,3 +134,39 @@ def test_a_package_cannot_replace_a_dataset(installed: Install) -> None:
     installed("pluga", source, {"fgbench.tasks": {"another": "task"}})
     with pytest.raises(UsageError, match=r"Two datasets are called 'fg-ovd'.*task fine-grained.*task another"):
         select(None, None)
+
+
+class TestChoices:
+    OPEN = dataset_spec(
+        "open",
+        protocol=EvaluationProtocol(
+            id="free",
+            text=TextProtocol(kind="box", lowercase=True),
+            choices={
+                "synonyms": Choice("mean", ("mean", "first"), "names of a class"),
+                "alpha": Choice("0.5", None, ""),
+            },
+        ),
+    )
+    SELECTED: ClassVar = [(FakeTask({}), OPEN), (FakeTask({}), dataset_spec("closed"))]
+
+    def test_what_differs_from_the_default_is_kept(self) -> None:
+        chosen = selection.choose(self.SELECTED, {"synonyms": "first", "alpha": "0.5"})
+        assert [dict(spec.protocol.chosen) for _, spec in chosen] == [{"synonyms": "first"}, {}]
+        assert chosen[0][1].protocol.choice("synonyms") == "first"
+        assert chosen[0][1].protocol.choice("alpha") == "0.5"
+        assert not self.OPEN.protocol.chosen
+
+    @pytest.mark.parametrize(
+        ("choices", "message"),
+        [
+            ({"synonym": "first"}, "leave open: alpha, synonyms"),
+            ({"synonyms": "last"}, "mean, first"),
+            ({"alpha": "1.5"}, "a number from 0 to 1"),
+            ({"alpha": "nan"}, "a number from 0 to 1"),
+            ({"alpha": "half"}, "a number from 0 to 1"),
+        ],
+    )
+    def test_mistakes_list_what_there_is(self, choices: dict[str, str], message: str) -> None:
+        with pytest.raises(UsageError, match=message):
+            selection.choose(self.SELECTED, choices)

@@ -61,6 +61,7 @@ def models() -> list[Row]:
             {
                 "id": name,
                 "family": family.scheme,
+                "kind": family.kind,
                 "title": model.title if model else family.title,
                 "source": model.target if model else f"e.g. {family.example}",
                 "languages": list(model.languages) if model else [],
@@ -72,7 +73,7 @@ def models() -> list[Row]:
     for name in registry:
         if name not in built_in:
             rows.append(
-                {"id": name, "family": "plug-in", "title": f"from {registry.origin(name)}", "source": "",
+                {"id": name, "family": "plug-in", "kind": "", "title": f"from {registry.origin(name)}", "source": "",
                  "languages": [], "licence": "", "aliases": []}
             )  # fmt: skip
     return rows

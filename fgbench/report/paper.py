@@ -32,3 +32,9 @@ def published(spec: DatasetSpec, key: MetricKey, row: tuple[str, str]) -> float 
     """
     cell = spec.published.get(key)
     return _cells().get((cell.table, *row, cell.dataset, cell.metric)) if cell else None
+
+
+def foreign_protocol(spec: DatasetSpec, key: MetricKey, protocol: str) -> str | None:
+    """The protocol of the paper's number, if a result of ``protocol`` must not be compared with it."""
+    cell = spec.published.get(key)
+    return cell.protocol if cell and cell.protocol not in (None, protocol) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from fgbench.report.paper import EDITION, REFERENCE, published
+from fgbench.report.paper import EDITION, REFERENCE, foreign_protocol, published
 from fgbench.results.record import Record
 from fgbench.spec import DatasetSpec, MetricKey
 
@@ -39,6 +39,7 @@ def results_table(
     table.add_column("Paper" if own else "Paper*", justify="right", style="dim")
     table.add_column("n", justify="right", style="dim")
     notes: dict[str, list[str]] = {}
+    apart: dict[str, list[str]] = {}
     task = None
     for record in records:
         if record["task"] != task:
@@ -50,6 +51,10 @@ def results_table(
         for score in record["scores"]:
             key = MetricKey(score["subset"], score["metric"])
             paper = published(spec, key, (method, backbone))
+            foreign = foreign_protocol(spec, key, record["protocol"]["id"])
+            if foreign and paper is not None:
+                apart.setdefault(foreign, []).append(f"{spec.title} {paper:.1f}")
+                paper = None
             table.add_row(
                 title,
                 "" if key.subset == "*" else key.subset,
@@ -65,6 +70,13 @@ def results_table(
     ]
     row = f"{method} {backbone}, {EDITION}"
     lines.append(Text(f"Paper: {row}." if own else f"*) Not in the paper; shown is its row {row}.", style="dim"))
+    lines.extend(
+        Text(
+            f"With another protocol ({protocol}), not comparable, the paper has for this row: {'; '.join(cells)}.",
+            style="dim",
+        )
+        for protocol, cells in apart.items()
+    )
     lines.extend(Text(f"Note: {note}", style="yellow") for note in model["notes"])
     return Group(table, *lines)
 

@@ -101,7 +101,7 @@ def describe_model(info: Any, identity: Identity, *, name: str, kind: str) -> di
         info: ``AdapterInfo``, ``GeneratorInfo`` or ``SegmenterInfo``.
         identity: of the loaded weights.
         name: of the model in results.
-        kind: ``dual encoder``, ``generator`` or ``segmenter``.
+        kind: ``dual encoder``, ``chat model`` or ``segmenter``.
     """
     facts = {key: _listed(value) for key, value in asdict(info).items()}
     for key in ("region_default", "name"):

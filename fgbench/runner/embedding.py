@@ -41,8 +41,9 @@ class EmbeddingEngine:
         for each in requests:
             if isinstance(each, Generate):
                 return (
-                    f"needs generated text, and {info.name} only embeds pictures and texts. Give a chat model instead, "
-                    "for example one whose vision tower this is: 'fgbench list models' shows those of kind 'generator'."
+                    f"needs generated text, and {info.name} alone only embeds pictures and texts. In the paper a chat "
+                    "model was trained on top of such a vision tower: evaluate that one with --model ('fgbench list "
+                    "models' shows the kind chat model)."
                 )
             if info.dense is None and isinstance(each, LabelMaps):
                 return f"needs dense features, and {info.name} has none in the space of its texts."
