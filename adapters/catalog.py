@@ -10,6 +10,7 @@ from pathlib import Path
 from fgbench.models import Family, ModelSpec
 
 from .catalog_clip import ALTCLIP, CHINESECLIP, EVACLIP, FINECLIP, LONGCLIP, METACLIP2, OPENCLIP, R2D2
+from .catalog_generators import GENERATORS
 from .headers import names_all, read_config
 
 _REVISION = {"revision": "commit, branch or tag on the hub"}
@@ -136,5 +137,6 @@ FAMILIES = (
     CHINESECLIP,
     R2D2,
     ALTCLIP,
+    *GENERATORS,
     HF,
 )

@@ -127,6 +127,7 @@ def load_fetched(target: str, checkpoint: Checkpoint, *, text_length: str | int 
         text_length=for_every_kind(tokens.length),
         text_path=for_every_kind("text"),
         preprocess=preprocess,
+        window=int(vision.image_size),
         dense="value path",
         region_default="crop",
         settings={

@@ -105,6 +105,7 @@ def load(target: str, *, revision: str | None = None) -> FgClip1Adapter:
         text_length=lengths,
         text_path=_PATH,
         preprocess=preprocessor.describe(),
+        window=preprocessor.size,
         dense="value path",
         dense_pooling="raw",
         region_default="roi",

@@ -18,7 +18,7 @@ from fgbench.requests import TextKind
 from .checkpoint import Checkpoint, fetch, file_digests, read_json
 from .clip_like import for_every_kind, languages
 from .hf_files import Loaded, load_model, load_tokenizer
-from .hf_pictures import fixed_preprocessor
+from .hf_pictures import HfPreprocessor, fixed_preprocessor
 from .hf_text import TextTokens, clip_tokens, siglip_tokens
 from .naflex import PATCH, NaflexPixels, NaflexPreprocessor, parse_budget
 from .value_path import clip_value_path, patch_grid
@@ -68,6 +68,7 @@ def load(target: str, *, budget: str | None = None, revision: str | None = None)
         text_length=for_every_kind(parts.tokens.length),
         text_path=for_every_kind("text"),
         preprocess=parts.preprocess,
+        window=parts.preprocessor.size if isinstance(parts.preprocessor, HfPreprocessor) else None,
         dense=parts.dense,
         region_default="roi" if kind == "clip" else "crop",
         settings={

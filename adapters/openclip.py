@@ -64,6 +64,7 @@ def load(target: str) -> Adapter:
         languages=languages(int(getattr(model, "vocab_size", 0))),
         text_length=for_every_kind(tokens.length),
         text_path=for_every_kind("text"),
+        window=picture.size if isinstance(picture.size, int) else min(picture.size),
         preprocess=(
             f"open_clip: {preprocessor.global_view}, {picture.interpolation}, mean {tuple(picture.mean)}, "
             f"std {tuple(picture.std)}" + (f"; dense {preprocessor.dense_view}" if path else "")

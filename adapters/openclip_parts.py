@@ -59,6 +59,7 @@ def assemble(
         dim=dim,
         text_length=for_every_kind(length),
         text_path=for_every_kind("text"),
+        window=int(picture["size"]),
         preprocess=(
             f"open_clip: {', dense '.join(views)}, {picture['interpolation']}, mean {tuple(picture['mean'])}, "
             f"std {tuple(picture['std'])}"

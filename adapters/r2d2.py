@@ -135,6 +135,7 @@ def load(target: str, *, vocab: str | None = None) -> R2D2Adapter:
         text_length=for_every_kind(LENGTH),
         text_path=for_every_kind("text"),
         preprocess=preprocessor.describe(),
+        window=size,
         settings={
             "temperature": module.temp.item(),
             "activation": "quick_gelu",

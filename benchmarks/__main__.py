@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("classifier", "retrieval")
+NAMES = ("classifier", "retrieval", "segmentation")
 
 
 def main() -> None:

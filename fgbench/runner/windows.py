@@ -7,12 +7,9 @@ Source: the sliding-window test of SCLIP (Wang et al. 2024), ClearCLIP (Lan et a
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from fgbench.errors import UsageError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 Size: TypeAlias = tuple[int, int]
 """(width, height) in pixels."""
@@ -146,11 +143,3 @@ def target_size(size: Size, short_side: int | None) -> Size:
         return size
     other = round(long / short * short_side)
     return (short_side, other) if size[0] < size[1] else (other, short_side)
-
-
-def cut_windows(image: Image, where: Layout) -> list[Image]:
-    """The windows of a picture: resized bilinearly (with Pillow's antialiasing), then cut."""
-    from PIL.Image import Resampling
-
-    whole = image if image.size == where.resized else image.resize(where.resized, Resampling.BILINEAR)
-    return [whole.crop(box) for box in where.boxes]

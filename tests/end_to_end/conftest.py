@@ -18,6 +18,9 @@ from torch import Tensor
 from fgbench.adapter import AdapterInfo, ImageFeatures, Preprocessor, Purpose, TextFeatures
 from fgbench.requests import TextKind
 
+from .shapes.layouts import write_layouts
+from .shapes.scenes import make_scenes
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -73,9 +76,6 @@ class Data:
 
 def write_data(root: Path, scenes: int, seed: int = 7) -> Data:
     """Generate datasets below ``root``."""
-    from fgbench.data.mini.layouts import write_layouts
-    from fgbench.data.mini.scenes import make_scenes
-
     write_layouts(make_scenes(scenes, seed), root)
     return Data(root)
 

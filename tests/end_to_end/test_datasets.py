@@ -19,14 +19,14 @@ import pytest
 import fgbench
 from fgbench.adapter import Adapter
 from fgbench.api import Evaluation
-from fgbench.data.mini.layouts import write_layouts
-from fgbench.data.mini.scenes import make_scenes
 from fgbench.models import load_adapter
 from fgbench.runner.plan import PlannedDataset
 from fgbench.selection import datasets, select
 from fgbench.tasks.resources import lines
 
 from .brute_force import CLOSE, Reference, Result, choosing, labelling, retrieval
+from .shapes.layouts import write_layouts
+from .shapes.scenes import make_scenes
 
 if TYPE_CHECKING:
     from fgbench.spec import DatasetSpec

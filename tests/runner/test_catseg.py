@@ -132,6 +132,12 @@ class TestFuse:
         logits = some_logits(4)
         assert np.array_equal(fuse(torch.cat([logits, logits, logits], dim=1), (40, 30), 3), fuse(logits, (40, 30)))
 
+    def test_classes_that_the_network_left_out_never_win(self) -> None:
+        """CAT-Seg's decoder takes the 256 likeliest classes of a view; the others get a logit of -100."""
+        logits = torch.full((5, 300, 6, 6), -100.0)
+        logits[:, 290:] = some_logits(10)
+        assert np.array_equal(fuse(logits, (40, 30)), fuse(some_logits(10), (40, 30)) + 290)
+
     def test_logits_are_not_written_to(self) -> None:
         logits = some_logits(3, side=384)
         before = logits.clone()

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fgbench.data.images import Probe
 from fgbench.errors import DataError
@@ -72,3 +74,19 @@ def test_crops_are_cut_from_the_picture(tmp_path: Path) -> None:
 
 def test_no_jobs_are_no_work() -> None:
     assert list(prepare_all([], FakePreprocessor(), workers=0, pin_memory=False)) == []
+
+
+def test_windows_are_cut_from_the_resized_picture(tmp_path: Path) -> None:
+    class Pixels(FakePreprocessor):
+        def __call__(self, image: Image.Image, view: str) -> Mapping[str, torch.Tensor]:
+            return {"pixels": torch.from_numpy(np.array(image))}
+
+    picture = save_picture(tmp_path / "a.png", size=(30, 20))
+    boxes = [(0, 0, 8, 8), (10, 4, 18, 12)]
+    job = ImageJob(picture, (30, 20), tuple(Pass(Cut("any", box, (18, 12)), dense=True) for box in boxes))
+    [found] = prepare_all([job], Pixels(), workers=0, pin_memory=False)
+    assert found.inputs is not None
+    with Image.open(picture.path) as image:
+        resized = np.asarray(image.resize((18, 12), Image.Resampling.BILINEAR))
+    for inputs, (left, top, right, bottom) in zip(found.inputs, boxes, strict=True):
+        assert np.array_equal(inputs["pixels"].numpy(), resized[top:bottom, left:right])

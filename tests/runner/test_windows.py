@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from fgbench.errors import UsageError
-from fgbench.runner.windows import LONGEST, NAMES, cut_windows, layout, preset, scaled, starts, target_size
+from fgbench.runner.windows import LONGEST, NAMES, layout, preset, scaled, starts, target_size
 
 sides = st.integers(1, 5000)
 sizes = st.tuples(sides, sides)
@@ -128,19 +127,3 @@ class TestTargetSize:
         assert height <= size[1]
         assert (width == height) or ((width > height) == (size[0] > size[1]))
         assert min(width, height) == min(short_side, *size)
-
-
-class TestCutWindows:
-    def test_windows_are_crops_of_the_resized_picture(self) -> None:
-        noise = np.random.default_rng(0).integers(0, 256, (512, 683, 3), dtype=np.uint8)
-        image = Image.fromarray(noise)
-        where = layout(image.size, "sclip", 224)
-        resized = np.asarray(image.resize(where.resized, Image.Resampling.BILINEAR))
-        windows = cut_windows(image, where)
-        for window, (left, top, right, bottom) in zip(windows, where.boxes, strict=True):
-            assert np.array_equal(np.asarray(window), resized[top:bottom, left:right])
-
-    def test_the_whole_picture_is_untouched(self) -> None:
-        image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
-        (window,) = cut_windows(image, layout(image.size, "whole", None))
-        assert np.array_equal(np.asarray(window), np.asarray(image))

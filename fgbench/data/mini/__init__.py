@@ -1,6 +1,7 @@
-"""A few generated pictures in the real on-disk layouts, to try fgbench without downloading anything.
+"""Miniature datasets of a procedural world in the real on-disk layouts, to try fgbench without downloading anything.
 
-The pictures show coloured shapes; no number measured on them says anything about a model's quality in the real world.
+The pictures show coloured shapes and simple objects; no number measured on them says anything about a model's quality
+in the real world (docs/miniature-suite.md).
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ import shutil
 import uuid
 from pathlib import Path
 
-from fgbench.data.mini.layouts import write_layouts
-from fgbench.data.mini.scenes import make_scenes
+from fgbench.data.mini.boxes import write_boxes
+from fgbench.data.mini.captions import write_captions
+from fgbench.data.mini.chat import write_chat
+from fgbench.data.mini.class_folders import write_class_folders
+from fgbench.data.mini.detections import write_detections
+from fgbench.data.mini.label_maps import write_label_maps
 
-VERSION = 2
+VERSION = 3
 """Part of the folder's name: to be raised with every change of what is written."""
-
-SEED = 20251010
-SCENES = 24
 
 
 def write_mini(root: Path) -> None:
     """Write the miniature datasets below ``root``: the same bytes every time."""
-    write_layouts(make_scenes(SCENES, SEED), root)
+    write_boxes(root)
+    write_captions(root)
+    write_class_folders(root)
+    write_detections(root)
+    write_chat(root)
+    write_label_maps(root)
 
 
 def mini_root(cache: Path) -> Path:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fgbench.data.mini.captions import english_captions, write_caption_layouts
-from fgbench.data.mini.class_folders import write_class_folders
-from fgbench.data.mini.files import picture_name, write_json, write_json_lines, write_pictures
-from fgbench.data.mini.scenes import COLOURS, SHAPES, SIZES, Scene, Thing
+from .captions import english_captions, write_caption_layouts
+from .class_folders import write_class_folders
+from .files import picture_name, write_json, write_json_lines, write_pictures
+from .scenes import COLOURS, SHAPES, SIZES, Scene, Thing
 
 
 def write_layouts(scenes: Sequence[Scene], root: Path) -> None:

@@ -1,4 +1,7 @@
-"""Scenes of coloured shapes: described in English and Chinese, rendered with Pillow."""
+"""Scenes of coloured shapes for tests, apart from the shipped miniature suite: one set of pictures for all datasets.
+
+Described in English and Chinese, rendered with Pillow.
+"""
 
 from __future__ import annotations
 
