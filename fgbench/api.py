@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from fgbench.adapter import RegionMode
 from fgbench.data.config import data_places
 from fgbench.data.roots import resolve_root
 from fgbench.errors import DataError, UsageError
-from fgbench.models import load_model, parse
+from fgbench.models import declared_chat, load_model, parse
 from fgbench.runner.plan import Plan, make_plan
 from fgbench.runner.progress import Progress, Silent
 
@@ -117,6 +117,7 @@ def evaluate(
     fresh: bool = False,
     files: Mapping[str, str | Path] | None = None,
     protocol: Mapping[str, str] | None = None,
+    chat: str | Model | None = None,
     save_visuals: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -134,6 +135,8 @@ def evaluate(
         workers: loading processes; None chooses by device.
         on_error: ``fail`` leaves out a dataset with items that cannot be evaluated, ``skip`` evaluates the rest.
         fresh: forget stored embeddings of this model.
+        chat: a chat model (one whose vision tower the model is) for the datasets that need generated text; None takes
+            the one that is declared for the model, if any.
         save_visuals: pictures per dataset that show what the model did, where the task can draw.
         progress: told how far the run is.
 
@@ -145,9 +148,10 @@ def evaluate(
         ModelError: the checkpoint or the model's output is unusable.
         StoreError: results cannot be written.
     """
-    passed = {key: value for key, value in locals().items() if key not in {"model", "progress"}}
-    if isinstance(model, str):
-        parse(model)  # a mistyped name is found before annotations are read and torch is imported
+    passed = {key: value for key, value in locals().items() if key not in {"model", "chat", "progress"}}
+    for name in (model, chat):
+        if isinstance(name, str):
+            parse(name)  # a mistyped name is found before annotations are read and torch is imported
     data_root, files = data_places(data_root, files)
     selected = plan(task, dataset, data_root=data_root, limit=limit, files=files, protocol=protocol)
     if all(planned.problem for planned in selected.datasets):
@@ -155,50 +159,42 @@ def evaluate(
         nothing = [NotEvaluated.of(planned.spec, planned.problem) for planned in selected.datasets]
         return Evaluation((), tuple(nothing), Path(output))
 
-    from fgbench import engines
-    from fgbench.results import folder as results_folder
-    from fgbench.results.environment import describe
-    from fgbench.results.record import build_record, describe_model
-    from fgbench.results.visuals import save_pictures
-    from fgbench.runner.run import run
+    from fgbench.engines import Settings
+    from fgbench.evaluation import evaluate_part, split
+    from fgbench.results.folder import write_csv
 
     root = Path(output)
-    loaded = load_model(model) if isinstance(model, str) else model
-    running = engines.start(
-        loaded,
-        engines.Settings(device, precision, region_mode, batch_size, workers, fresh, root / "features"),
-    )
-    report = run(selected, running.engine, on_error=on_error, progress=progress or Silent())
-
+    settings = Settings(device, precision, region_mode, batch_size, workers, fresh, root / "features")
     effective = {
-        **passed, "data_root": data_root, "files": files, **running.effective,
+        **passed, "data_root": data_root, "files": files,
         "task": sorted({each.task.id for each in selected.datasets}),
         "dataset": [each.spec.id for each in selected.datasets],
     }  # fmt: skip
-    records, missing, folders = [], [], []
-    for outcome in report.outcomes:
-        spec = outcome.planned.spec
-        if outcome.scores is None:
-            missing.append(NotEvaluated.of(spec, outcome.problem))
-            continue
-        name = engines.with_choices(running.name, spec.protocol.chosen)
-        target = results_folder.model_folder(root, name, running.identity.weights_sha256)
-        record = build_record(
-            outcome,
-            report,
-            model=describe_model(running.info, running.identity, name=name, kind=running.kind),
-            protocol={
-                key: each for key, each in running.protocol.items() if key != "region_mode" or outcome.uses_regions
-            },
-            environment=describe(running.device, precision),
-            arguments={"passed": _plain(_non_default(passed)), "effective": _plain(effective)},
+    chat = chat or (declared_chat(model) if isinstance(model, str) else None)
+    parts = zip((model, chat), split(selected, chat=chat is not None), strict=True)
+    finished = [
+        evaluate_part(
+            load_model(each) if isinstance(each, str) else each,
+            part,
+            settings if each is model else replace(settings, region_mode=None),
+            root,
+            on_error=on_error,
+            progress=progress or Silent(),
+            passed=_plain(_non_default(passed)),
+            effective=_plain(effective),
+            save_visuals=save_visuals,
         )
-        results_folder.save(record, outcome.scores.outcomes, target)
-        save_pictures(outcome, running.engine, target, save_visuals)
-        records.append(record)
-        folders.append(target)
-    results_folder.write_csv(root)
-    return Evaluation(tuple(records), tuple(missing), folders[0] if folders else root, tuple(running.notes()))
+        for each, part in parts
+        if each is not None and part.datasets
+    ]
+    write_csv(root)
+    left = [outcome for part in finished for outcome in part.left]
+    return Evaluation(
+        tuple(record for part in finished for record in part.records),
+        tuple(NotEvaluated.of(outcome.planned.spec, outcome.problem) for outcome in left),
+        next((part.folder for part in finished if part.folder), root),
+        tuple(note for part in finished for note in part.notes),
+    )
 
 
 def overrides_by_dataset(files: Mapping[str, str | Path]) -> dict[str, dict[str, Path]]:

@@ -100,6 +100,12 @@ def eval_(
     ] = _OnError.fail,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored embeddings of this model.")] = False,
     protocol: ProtocolOption = None,
+    chat: Annotated[
+        str | None,
+        typer.Option(
+            help="Chat model built on this one, for datasets that need generated text. Default: the declared one."
+        ),
+    ] = None,
     save_visuals: Annotated[
         int,
         typer.Option(min=0, help="So many pictures per dataset of what the model did, where there are any to draw."),
@@ -131,6 +137,7 @@ def eval_(
         fresh=fresh,
         files=files(set_),
         protocol=choices(protocol),
+        chat=chat,
         save_visuals=save_visuals,
         progress=Bars(),
     )

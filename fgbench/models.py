@@ -35,6 +35,7 @@ class ModelSpec:
         paper: (method, backbone) of its row in the paper's tables.
         aliases: other names for it.
         note: what a user should know, e.g. which settings are inferred.
+        chat: model string of the chat model that was built on it; answers the datasets that need generated text.
     """
 
     id: str
@@ -46,6 +47,7 @@ class ModelSpec:
     paper: tuple[str, str] | None = None
     aliases: tuple[str, ...] = ()
     note: str = ""
+    chat: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,12 @@ def parse(text: str) -> ModelChoice:
     if model is None:
         return ModelChoice(_named(_without_folders(body), options), entry, family.factory, target, options)
     return ModelChoice(_named(model.id, options), entry, family.factory, model.target, {**model.options, **options})
+
+
+def declared_chat(text: str) -> str | None:
+    """The chat model declared for the model that a model string names, if there is one."""
+    entry = parse(text).entry
+    return entry.model.chat if entry and entry.model else None
 
 
 def load_adapter(text: str) -> Adapter:

@@ -151,6 +151,7 @@ class DatasetSpec:
         protocol: how it is evaluated.
         main: the number that stands for the dataset.
         metrics: names of the metrics, in table order.
+        shown: numbers that the result table shows, if not all; the record has every one.
         published: where the paper prints which number.
         optional: not one of the paper's datasets: evaluated only when it is named.
         notes: traps worth knowing (docs/protocols.md has the whole list).
@@ -169,6 +170,7 @@ class DatasetSpec:
     protocol: EvaluationProtocol
     main: tuple[MetricKey, ...]
     metrics: tuple[str, ...]
+    shown: tuple[MetricKey, ...] = ()
     published: Mapping[MetricKey, PublishedCell] = field(default_factory=dict)
     hub: tuple[HubSource, ...] = ()
     optional: bool = False

@@ -35,11 +35,11 @@ def members(path: Path) -> dict[str, ImageRef]:
     Raises:
         DataError: not an archive, or damaged.
     """
-    return _members(path, _stamp(path))
+    return _members(path, stamp(path))
 
 
 @lru_cache(maxsize=64)
-def _members(path: Path, stamp: tuple[int, int]) -> dict[str, ImageRef]:
+def _members(path: Path, version: tuple[int, int]) -> dict[str, ImageRef]:
     try:
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
@@ -73,19 +73,19 @@ def read_member(ref: ImageRef, limit: int) -> bytes:
             if len(data) < min(size, limit + 1):
                 raise DataError(f"{ref}: the archive is cut off. Download it again.")
             return data
-        with _zip(ref.path, _stamp(ref.path), os.getpid()).open(ref.member) as member:
+        with _zip(ref.path, stamp(ref.path), os.getpid()).open(ref.member) as member:
             return member.read(limit + 1)
     except (*_BROKEN, OSError, KeyError, RuntimeError, EOFError, NotImplementedError) as error:
         raise DataError(f"{ref}: cannot be read from its archive ({error}).") from error
 
 
 @lru_cache(maxsize=8)
-def _zip(path: str, stamp: tuple[int, int], process: int) -> zipfile.ZipFile:
+def _zip(path: str, version: tuple[int, int], process: int) -> zipfile.ZipFile:
     """An open zip file per process: forked workers must not share one file position."""
     return zipfile.ZipFile(path)
 
 
-def _stamp(path: str | Path) -> tuple[int, int]:
+def stamp(path: str | Path) -> tuple[int, int]:
     """Changes when an archive is replaced, so that nothing remembered of the old one is used (notebooks live long)."""
     try:
         found = os.stat(path)  # noqa: PTH116 - once per picture

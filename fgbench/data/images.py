@@ -13,6 +13,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from fgbench.data.archives import read_member
+from fgbench.data.embedded import is_embedded, read_cell
 from fgbench.errors import DataError
 from fgbench.requests import ImageRef
 
@@ -41,12 +42,14 @@ class Probe(NamedTuple):
 
 
 def read_bytes(ref: ImageRef) -> bytes:
-    """Read a picture file, or a picture in an archive.
+    """Read a picture file, or a picture in an archive or in a table.
 
     Raises:
         DataError: unreadable or too large.
     """
-    if ref.member:
+    if is_embedded(ref):
+        data = read_cell(ref, MAX_BYTES)
+    elif ref.member:
         data = read_member(ref, MAX_BYTES)
     else:
         try:

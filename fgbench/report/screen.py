@@ -31,10 +31,10 @@ _PLAN = {
 def print_evaluation(result: Evaluation) -> None:
     """The result table, what was not evaluated and why, and where the records are."""
     console = Console()
-    if result.records:
+    for name in dict.fromkeys(record["model"]["name"] for record in result.records):
         console.print(
             results_table(
-                result.records,
+                [record for record in result.records if record["model"]["name"] == name],
                 lambda name: selection.datasets().get(name)[1],
                 lambda name: selection.tasks().get(name).title,
             )

@@ -50,6 +50,8 @@ def results_table(
         title = f"{escape(spec.title)}[dim]{_remarks(record, notes)}[/dim]"
         for score in record["scores"]:
             key = MetricKey(score["subset"], score["metric"])
+            if spec.shown and key not in spec.shown:
+                continue
             paper = published(spec, key, (method, backbone))
             foreign = foreign_protocol(spec, key, record["protocol"]["id"])
             if foreign and paper is not None:

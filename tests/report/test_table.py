@@ -116,3 +116,21 @@ def test_the_widest_rows_fit_a_terminal_of_80_columns() -> None:
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert any("t2i_r10 │ 100.0 │      – │ 25,000 │" in line for line in lines)
+
+
+def test_a_number_of_another_protocol_stands_apart() -> None:
+    scores = [{"subset": "all", "metric": "miou", "value": 0.2, "n": 2000}]
+    changes: dict[str, Any] = {"dataset": "ade20k-150", "task": "segmentation", "scores": scores}
+    text = printed(record(protocol={"id": "training-free"}, counts={"published": 2000, "expected": 2000}, **changes))
+    assert "│ miou │ 20.0 │ – │ 2,000 │" in text
+    assert "With another protocol (catseg), not comparable, the paper has for this row: ADE20K-150" in text
+    text = printed(record(protocol={"id": "catseg"}, counts={"published": 2000, "expected": 2000}, **changes))
+    assert "another protocol" not in text
+    assert "│ miou │ 20.0 │ –" not in text
+
+
+def test_only_the_numbers_chosen_for_tables_are_shown() -> None:
+    scores = [{"subset": "all", "metric": name, "value": 0.2, "n": 1} for name in ("miou", "fw_iou")]
+    text = printed(record(dataset="voc-20", task="segmentation", scores=scores))
+    assert "miou" in text
+    assert "fw_iou" not in text
