@@ -59,6 +59,7 @@ UNTRAINED = Family(
             title="FG-CLIP 2 architecture, small, random weights",
             target="fgclip2",
             licence="none needed (no trained weights)",
+            chat="llava-untrained",
             languages=("en", "zh"),
         ),
     ),

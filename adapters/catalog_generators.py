@@ -63,4 +63,22 @@ HF_LMM = Family(
     accepts=_chats_about_pictures,
 )
 
-GENERATORS = (LLAVA_NAFLEX, HF_LMM)
+UNTRAINED_CHAT = Family(
+    scheme="untrained-chat",
+    title="A small chat model with random weights: the chance level",
+    factory="fgbench.adapters.llava_naflex:untrained",
+    example="untrained-chat:llava",
+    kind="chat model",
+    options={"seed": "seed of the random weights (default 0)"},
+    models=(
+        ModelSpec(
+            id="llava-untrained",
+            title="LLaVA-NaFlex architecture, small, random weights",
+            target="llava",
+            licence="none needed (no trained weights)",
+            languages=("en", "zh"),
+        ),
+    ),
+)
+
+GENERATORS = (LLAVA_NAFLEX, HF_LMM, UNTRAINED_CHAT)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, processors
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from fgbench.adapter import AdapterInfo, ImageFeatures, TextFeatures
@@ -22,6 +22,7 @@ from fgbench.requests import TextKind
 from .checkpoint import fetch, file_digests, load_strict, read_json, read_state_dict, weight_files
 from .fgclip2_model import FgClip2, FgClip2Config
 from .naflex import BUDGETS, PATCH, NaflexPreprocessor, parse_budget
+from .untrained import byte_tokenizer, parse_seed, random_weights
 
 PAD, EOS, BOS = 0, 1, 2
 """Token ids of the Gemma tokenizer. Those in published config.json files are leftovers of another model."""
@@ -142,21 +143,19 @@ def untrained(target: str, *, seed: str | int = "0") -> FgClip2Adapter:
     """
     if target != "fgclip2":
         raise UsageError(f"There is no untrained {target!r}. Expected untrained:fgclip2.")
-    text = str(seed)
-    if not (text.isascii() and text.isdigit() and int(text) < 2**63):
-        raise UsageError(f"Model option seed={text}: expected a whole number from 0 to 2**63 - 1.")
+    number = parse_seed(seed)
     with torch.device("meta"):
         module = FgClip2(FgClip2Config.from_dict(_UNTRAINED, "the untrained model"))
-    load_strict(module, _random_weights(module, int(text)))
+    load_strict(module, random_weights(module, number, _LOGIT))
     info = _info(
         module,
         None,
         name="fgclip2-untrained",
-        source=f"random weights, seed {int(text)}",
-        settings={"seed": int(text)},
+        source=f"random weights, seed {number}",
+        settings={"seed": number},
         notes=("the weights are random, not trained",),
     )
-    return FgClip2Adapter(info, module, _byte_tokenizer(), None)
+    return FgClip2Adapter(info, module, byte_tokenizer(_SPECIALS, "$A <eos>"), None)
 
 
 def _info(module: FgClip2, budget: int | None, *, settings: Mapping[str, str | int], **facts: Any) -> AdapterInfo:
@@ -208,32 +207,3 @@ def _read_tokenizer(folder: Path) -> Tokenizer:
             "end. This is not the tokenizer that the model was trained with; download the model's own."
         )
     return tokenizer
-
-
-def _byte_tokenizer() -> Tokenizer:
-    """A tokenizer of Gemma's form that needs no training: each byte of a text is a token."""
-    entries = [*_SPECIALS, *(f"<0x{byte:02X}>" for byte in range(256))]
-    vocabulary = {entry: i for i, entry in enumerate(entries)}
-    tokenizer = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in _SPECIALS])
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", EOS)])
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    return tokenizer
-
-
-def _random_weights(module: FgClip2, seed: int) -> dict[str, Tensor]:
-    """Weights under which the inputs stay visible in the outputs: matrices keep the variance, norms are neutral."""
-    generator = torch.Generator().manual_seed(seed)
-    state = {}
-    for name, parameter in module.state_dict().items():
-        if name in _LOGIT:
-            state[name] = torch.tensor([_LOGIT[name]])
-        elif name.endswith("bias"):
-            state[name] = torch.zeros(parameter.shape)
-        elif "norm" in name:
-            state[name] = torch.ones(parameter.shape)
-        else:
-            table = any(part in name for part in ("token_embedding", "position_embedding", "probe"))
-            scale = 1.0 if table else parameter.shape[-1] ** -0.5
-            state[name] = torch.randn(parameter.shape, generator=generator) * scale
-    return state

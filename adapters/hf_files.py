@@ -15,7 +15,8 @@ import transformers
 
 from fgbench.errors import ModelError
 
-from .checkpoint import INDEX, WEIGHTS, Checkpoint, weight_files
+from .checkpoint import INDEX, WEIGHTS, Checkpoint, read_json, weight_files
+from .foreign_code import refuse_foreign_code
 
 _PICKLE = "pytorch_model.bin"
 _SIDE_FILES = (
@@ -59,10 +60,11 @@ def load_model(name: str, checkpoint: Checkpoint) -> Loaded:
     Raises:
         ModelError: weights that are missing, of another shape, damaged, or that would have to run code.
     """
+    refuse_foreign_code(read_json(checkpoint.folder, "config.json"), str(checkpoint.folder / "config.json"))
     pickle = _only_pickle(checkpoint)
     weights = (_PICKLE,) if pickle else weight_files(checkpoint.folder)
     try:
-        with _quiet():
+        with quiet():
             model, report = getattr(transformers, name).from_pretrained(
                 checkpoint.folder,
                 dtype=torch.float32,
@@ -113,7 +115,7 @@ def load_tokenizer(folder: Path) -> Any:
         ModelError: its files are missing or damaged, or need code or a package that is not there.
     """
     try:
-        with _quiet():
+        with quiet():
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
@@ -135,7 +137,7 @@ def load_image_processor(folder: Path) -> Any:
         ModelError: its file is missing or damaged.
     """
     try:
-        with _quiet():
+        with quiet():
             return transformers.AutoImageProcessor.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, backend="pil"
             )
@@ -173,7 +175,7 @@ def _short(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence transformers' loading bars and reports: what they say is checked or written down here."""
     log = transformers.utils.logging
     level, bars = log.get_verbosity(), log.is_progress_bar_enabled()

@@ -26,7 +26,7 @@ from fgbench.errors import UsageError
 from fgbench.runner.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from fgbench.runner.detect import DetectionReport
+    from fgbench.runner.detect_shards import DetectionReport
 
 Files = Mapping[str, str | Path] | None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,9 @@ def score(
     from fgbench.runner.run import RunReport, judge
 
     start = time.perf_counter()
-    answers = task.predictions(planned.spec, planned.loaded, place, options or {})
-    outcome = judge(planned, Gathered(dict(answers)), {}, on_error, start)
+    found = task.predictions(planned.spec, planned.loaded, place, options or {})
+    planned = replace(planned, loaded=replace(planned.loaded, notes=(*planned.loaded.notes, *found.notes)))
+    outcome = judge(planned, Gathered(dict(found.answers)), {}, on_error, start)
     if outcome.scores is None:
         return Evaluation((), (NotEvaluated.of(planned.spec, outcome.problem),), Path(output))
     called = with_choices(name, planned.spec.protocol.chosen)

@@ -214,6 +214,7 @@ class Scores:
         skipped: items that were not, by reason; together with ``evaluated`` they make up the size of the dataset.
         outcomes: one array per query set, for pairwise comparison of models (ids and ranks).
         ties: queries whose result was decided by the tie rule, by score.
+        examples: what exactly was wrong with the first item skipped for a reason.
     """
 
     scores: Sequence[Score]
@@ -221,6 +222,7 @@ class Scores:
     skipped: Counter[str]
     outcomes: Mapping[str, npt.NDArray[Any]]
     ties: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -262,13 +264,25 @@ class Task(Protocol):
         """
 
 
+class Predictions(NamedTuple):
+    """Predictions that were made elsewhere.
+
+    Attributes:
+        answers: to the task's requests, by name.
+        notes: what a reader of the result has to know about them.
+    """
+
+    answers: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class ScoresPredictions(Protocol):
     """A task that can also score what was predicted elsewhere (``fgbench score``)."""
 
     def predictions(
         self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]
-    ) -> Mapping[str, Any]:
+    ) -> Predictions:
         """Read predictions as the answers to the task's requests.
 
         Args:

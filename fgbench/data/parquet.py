@@ -24,11 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-MAX_PICTURES = 512 * 2**20
-"""Uncompressed bytes of a picture column in one row group; published files have at most a tenth."""
-
-MAX_TEXTS = 64 * 2**20
-"""The same for any other column."""
+MAX_GROUP = 512 * 2**20
+"""Uncompressed bytes of one row group; published ones have at most a fifth."""
 
 KEPT = 128 * 2**20
 """Bytes of decoded pictures that a process keeps, because prompts do not come in the order of the rows."""
@@ -46,26 +43,23 @@ def rows(path: Path, columns: Sequence[str], pictures: Sequence[str]) -> Iterato
     Raises:
         DataError: not a parquet file, or damaged.
     """
-    file = _opened(path)
-    names = file.schema_arrow.names
-    texts = [name for name in columns if name in names]
-    leaves = {name: _leaf(file, name) for name in pictures if name in names}
-    file = _opened(path, read_dictionary=list(leaves.values()))
-    number = 0
     with _damage_named(path):
+        file = _opened(path)
+        names = file.schema_arrow.names
+        texts = [name for name in columns if name in names]
+        shown = [name for name in pictures if name in names]
+        # The stored name of a hub picture tells whether there is one, and is all that is read of it.
+        leaves = [_leaf(file, name, "path", path) for name in shown]
+        file = _opened(path, read_dictionary=leaves)
+        number = 0
         for group in range(file.metadata.num_row_groups):
-            _check_size(file, group, texts, MAX_TEXTS, path)
-            # Where the statistics say that no cell is empty, no picture is touched.
-            doubtful = {name: leaf for name, leaf in leaves.items() if _empty_cells(file, group, leaf) != 0}
-            _check_size(file, group, list(doubtful.values()), MAX_PICTURES, path)
-            wanted = [*texts, *doubtful.values()]
-            for batch in file.iter_batches(_BATCH, row_groups=[group], columns=wanted, use_threads=False):
-                there = {name: _present(batch.column(name)) for name in doubtful}
+            _check_size(file, group, path)
+            for batch in file.iter_batches(_BATCH, row_groups=[group], columns=[*texts, *leaves], use_threads=False):
+                there = {name: batch.column(name).is_valid().to_pylist() for name in shown}
                 cells = batch.select(texts).to_pylist() if texts else [{} for _ in range(batch.num_rows)]
                 for place, values in enumerate(cells):
-                    for name in leaves:
-                        present = there[name][place] if name in there else True
-                        values[name] = ImageRef(str(path), f"{name}[{number}]") if present else None
+                    for name in shown:
+                        values[name] = ImageRef(str(path), f"{name}[{number}]") if there[name][place] else None
                     yield f"{path}: row {number}", values
                     number += 1
 
@@ -115,15 +109,15 @@ class _Reader:
     def _open(self, path: str, column: str) -> pq.ParquetFile:
         if len(self._files) >= MAX_OPEN:
             self._files.popitem(last=False)
-        leaf = _leaf(_opened(path), column)
+        leaf = _leaf(_opened(path), column, "bytes", path)
         # Read as a dictionary, equal values take memory once: a small file cannot repeat a large one into gigabytes.
         return _opened(path, read_dictionary=[leaf])
 
     def _group(self, key: tuple[Any, ...], file: pq.ParquetFile) -> pa.ChunkedArray:
         if key not in self._groups:
             path, _, column, group = key
-            leaves = [_leaf(file, column)]
-            _check_size(file, group, leaves, MAX_PICTURES, path)
+            leaves = [_leaf(file, column, "bytes", path)]
+            _check_size(file, group, path)
             self._groups[key] = file.read_row_group(group, columns=leaves, use_threads=False).column(0)
             while len(self._groups) > 1 and sum(each.nbytes for each in self._groups.values()) > KEPT:
                 self._groups.popitem(last=False)
@@ -144,23 +138,6 @@ def _opened(path: str | Path, **options: Any) -> pq.ParquetFile:
         return pq.ParquetFile(str(path), pre_buffer=False, **options)
 
 
-def _empty_cells(file: pq.ParquetFile, group: int, leaf: str) -> int | None:
-    """How many cells of a column hold nothing; None if the file does not say."""
-    chunks = file.metadata.row_group(group)
-    found = [chunks.column(number) for number in range(chunks.num_columns)]
-    statistics = next((chunk.statistics for chunk in found if chunk.path_in_schema == leaf), None)
-    return int(statistics.null_count) if statistics is not None and statistics.has_null_count else None
-
-
-def _present(column: pa.Array) -> list[bool]:
-    """Which cells of a picture column hold one."""
-    import pyarrow as pa
-
-    held = column.flatten()[0] if pa.types.is_struct(column.type) else column
-    found: list[bool] = held.is_valid().to_pylist()
-    return found
-
-
 @contextmanager
 def _damage_named(where: object) -> Iterator[None]:
     """What Arrow raises on damaged files becomes a :class:`DataError`."""
@@ -168,28 +145,29 @@ def _damage_named(where: object) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, MemoryError) as error:
         raise DataError(f"{where}: not a readable parquet table ({error}). Download it again.") from error
 
 
-def _leaf(file: pq.ParquetFile, column: str) -> str:
-    """What is stored of a picture column: the bytes of hub pictures, or the column itself."""
+def _leaf(file: pq.ParquetFile, column: str, part: str, path: str | Path) -> str:
+    """What is stored of a picture column: ``part`` of a hub picture, or the column itself."""
     import pyarrow as pa
 
     if file.schema_arrow.get_field_index(column) < 0:
-        raise DataError(f"No single column {column!r}; the table has: {', '.join(file.schema_arrow.names)}.")
+        listed = ", ".join(file.schema_arrow.names)
+        raise DataError(f"{path}: no column {column!r}, or several of that name; the table has: {listed}.")
     kind = file.schema_arrow.field(column).type
-    return f"{column}.bytes" if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else column
+    return f"{column}.{part}" if pa.types.is_struct(kind) and kind.get_field_index(part) >= 0 else column
 
 
-def _check_size(file: pq.ParquetFile, group: int, leaves: Sequence[str], limit: int, path: str | Path) -> None:
-    """Refuse a row group one of whose columns is larger than any published one."""
-    chunks = file.metadata.row_group(group)
-    for number in range(chunks.num_columns):
-        chunk = chunks.column(number)
-        name, size = chunk.path_in_schema, chunk.total_uncompressed_size
-        if size > limit and any(name == leaf or name.startswith(f"{leaf}.") for leaf in leaves):
-            raise DataError(
-                f"{path}: {size / 2**20:.0f} MiB of column {name!r} in row group {group}, more than the limit of "
-                f"{limit // 2**20} MiB. Check where the file comes from."
-            )
+def _check_size(file: pq.ParquetFile, group: int, path: str | Path) -> None:
+    """Refuse a row group larger than any published one.
+
+    Sizes of single columns are not looked at: asked for them, Arrow ends the process if the footer is damaged.
+    """
+    size = file.metadata.row_group(group).total_byte_size
+    if not 0 <= size <= MAX_GROUP:
+        raise DataError(
+            f"{path}: {size / 2**20:,.0f} MiB in row group {group}, more than the limit of {MAX_GROUP // 2**20} MiB. "
+            "Check where the file comes from."
+        )

@@ -1,19 +1,16 @@
 """Run a detector over the pictures of a dataset: batched, resumable, all detections kept.
 
-The pictures, by ascending id, are dealt to shards of :data:`IMAGES_PER_SHARD`; a finished shard is one atomic file. The
-shards follow from the pictures alone, and within one the batches hold pictures of equal shape after the detector's own
+The pictures, by ascending id, are dealt to shards of a fixed number; a finished shard is one atomic file. The shards
+follow from the pictures alone, and within one the batches hold pictures of equal shape after the detector's own
 treatment, so nothing is padded. Pairs of a chunk are selected as in LLMDet's LVIS evaluation: all chunks are joined
 without a further cut, no threshold, no non-maximum suppression.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,51 +18,25 @@ import numpy as np
 
 from fgbench.data.images import decode
 from fgbench.data.proposal_arrays import Float32, Int64, Proposals, from_rows
-from fgbench.data.proposals import INDEX, SUFFIX, read_shard, write_index, write_shard
+from fgbench.data.proposals import write_index, write_shard
 from fgbench.detector import Chunk, Detected, DetectionPictures, Detector
-from fgbench.errors import DataError, DataMissingError, ModelError, UsageError
+from fgbench.errors import DataError, ModelError
+from fgbench.runner.detect_shards import (
+    IMAGES_PER_SHARD,
+    DetectionReport,
+    by_id,
+    check_files,
+    clear,
+    describe_run,
+    plan_of,
+    reuse,
+)
 from fgbench.runner.device import BatchRunner, computing
-from fgbench.runner.identity import _code, _weights
 from fgbench.runner.progress import Progress
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-IMAGES_PER_SHARD = 16
-"""Work that a killed run repeats at most: minutes, with 31 chunks of LVIS names per picture."""
-
-_FOR_PEOPLE = {"name", "source", "licence", "notes"}
-
-
-@dataclass
-class DetectionReport:
-    """What a run did.
-
-    Attributes:
-        images: pictures of the dataset.
-        reused, made: shards that were there, and that were made.
-        damaged: names of shards that were made again because they failed their check.
-        boxes, detections: unique boxes, and pairs of a box and a category.
-        dropped: pairs that were left out, by reason.
-        splits: how often a batch was halved because memory ran out.
-    """
-
-    images: int
-    reused: int = 0
-    made: int = 0
-    damaged: list[str] = field(default_factory=list)
-    boxes: int = 0
-    detections: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    splits: int = 0
-
-    def add(self, shard: Proposals) -> None:
-        """Count what is in a shard."""
-        self.boxes += len(shard.box)
-        self.detections += len(shard)
-        for reason, count in shard.metadata["dropped"].items():
-            self.dropped[reason] = self.dropped.get(reason, 0) + count
 
 
 class _Picture(NamedTuple):
@@ -120,19 +91,19 @@ def run_detector(
         ModelError: the detector gives no finite numbers, or a single picture does not fit into memory.
         StoreError: a shard cannot be written.
     """
-    pictures = _by_id(pictures)
-    _check_files(pictures)
+    pictures = by_id(pictures)
+    check_files(pictures)
     chunks = detector.prepare(pictures.names)
-    metadata = _metadata(detector, pictures, chunks, facts)
-    plan = _plan(metadata)
+    metadata = describe_run(detector, pictures, chunks, facts)
+    plan = plan_of(metadata)
     report = DetectionReport(images=len(pictures.image_ids))
     shards = {
         f"{number:05d}": np.arange(start, min(start + IMAGES_PER_SHARD, report.images))
         for number, start in enumerate(range(0, report.images, IMAGES_PER_SHARD))
     }
     if fresh:
-        _clear(folder)
-    there = _reuse(folder, plan, report)
+        clear(folder)
+    there = reuse(folder, plan, report)
     engine = _Engine(detector, pictures, chunks, device, batch_size, workers)
     with progress.stage("detecting", report.images) as advance:
         for name, positions in shards.items():
@@ -238,98 +209,3 @@ class _Engine:
         width, height = self.pictures.sizes[position].tolist()
         scale = np.array([width, height, width, height], dtype=np.float32)
         return _Rows(np.clip(rows.box, 0, 1) * scale, rows.label, rows.score)
-
-
-def _metadata(
-    detector: Detector, pictures: DetectionPictures, chunks: Sequence[Chunk], facts: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Everything that the proposals depend on; nothing that depends on the attempt."""
-    info = asdict(detector.info)
-    return {
-        **facts,
-        "detector": {**info, "notes": list(detector.info.notes)},
-        "weights_sha256": _weights(detector.module),
-        "code": _code(type(detector)),
-        "prompts_sha256": _digest([chunk.prompt for chunk in chunks]),
-        "chunks": len(chunks),
-        "categories_sha256": _digest([pictures.category_ids.tolist(), list(pictures.names)]),
-        "categories": len(pictures.names),
-        "images_sha256": _digest([pictures.image_ids.tolist(), pictures.sizes.tolist()]),
-        "images": len(pictures.image_ids),
-        "images_per_shard": IMAGES_PER_SHARD,
-    }
-
-
-def _by_id(pictures: DetectionPictures) -> DetectionPictures:
-    order = np.argsort(pictures.image_ids, kind="stable")
-    images = [pictures.images[number] for number in order]
-    return replace(pictures, image_ids=pictures.image_ids[order], images=images, sizes=pictures.sizes[order])
-
-
-def _plan(metadata: Mapping[str, Any]) -> str:
-    """Identifies a run: its metadata without what only people read."""
-    detector = {key: value for key, value in metadata["detector"].items() if key not in _FOR_PEOPLE}
-    return _digest({**metadata, "detector": detector})
-
-
-def _reuse(folder: Path, plan: str, report: DetectionReport) -> set[str]:
-    """Names of the shards that are there; damaged ones are to be made again.
-
-    Raises:
-        UsageError: a shard of another plan.
-    """
-    good: set[str] = set()
-    for path in _shards(folder):
-        try:
-            shard = read_shard(path)
-        except DataError:
-            report.damaged.append(path.name)
-            path.unlink()
-            continue
-        if shard.metadata.get("plan") != plan:
-            raise UsageError(
-                f"{folder} holds proposals of another detector, of another version of it, or of other pictures. Name "
-                "another folder with --output, or pass --fresh to replace them."
-            )
-        good.add(path.name.removesuffix(SUFFIX))
-        report.add(shard)
-    report.reused = len(good)
-    return good
-
-
-def _clear(folder: Path) -> None:
-    shards = _shards(folder)
-    (folder / INDEX).unlink(missing_ok=True)
-    for path in shards:
-        path.unlink()
-
-
-def _shards(folder: Path) -> list[Path]:
-    """The shards there.
-
-    Raises:
-        UsageError: there are other files of arrays, perhaps somebody's weights.
-    """
-    found = sorted(folder.glob(f"*{SUFFIX}"))
-    for path in found:
-        if not re.fullmatch(r"\d{5}", path.stem):
-            raise UsageError(f"{folder} holds {path.name}, which is no part of proposals. Name an empty --output.")
-    return found
-
-
-def _check_files(pictures: DetectionPictures) -> None:
-    """Find out before hours of work that pictures are not there.
-
-    Raises:
-        DataMissingError: how many, and the first.
-    """
-    missing = [ref for ref in pictures.images if not Path(ref.path).exists()]
-    if missing:
-        raise DataMissingError(
-            f"{len(missing):,} of {len(pictures.images):,} pictures are not there, the first is {missing[0]}. "
-            "A detector has to see all of them."
-        )
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -169,10 +169,11 @@ def judge(
     except DataError as problem:  # ground truth that is read while scoring
         return Outcome(planned, problem=problem)
     if scores.skipped and on_error == "fail":
-        return Outcome(planned, problem=_incomplete(planned, scores.skipped))
+        return Outcome(planned, problem=_incomplete(planned, scores.skipped, scores.examples))
     if not scores.evaluated:
         lacking = set(scores.skipped) == {"image_missing"}
-        return Outcome(planned, problem=_missing(planned) if lacking else _incomplete(planned, scores.skipped))
+        problem = _missing(planned) if lacking else _incomplete(planned, scores.skipped, scores.examples)
+        return Outcome(planned, problem=problem)
     return Outcome(
         planned,
         scores,
@@ -200,10 +201,13 @@ def _broken(planned: PlannedDataset, messages: Sequence[str]) -> DataError:
     )
 
 
-def _incomplete(planned: PlannedDataset, reasons: Mapping[str, int]) -> DataError:
+def _incomplete(
+    planned: PlannedDataset, reasons: Mapping[str, int], examples: Mapping[str, str] | None = None
+) -> DataError:
     listed = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+    shown = "".join(f"\n  {each}" for each in (examples or {}).values())
     return DataError(
-        f"{planned.spec.id}: items that cannot be evaluated: {listed}. "
+        f"{planned.spec.id}: items that cannot be evaluated: {listed}.{shown}\n"
         "Pass --on-error skip to evaluate the rest; the result says how many are left out."
     )
 

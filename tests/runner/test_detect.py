@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from fgbench.data.proposals import INDEX, Proposals, read_proposals
 from fgbench.detector import Chunk, Detected, DetectionPictures, Detector, DetectorInfo
 from fgbench.errors import DataError, DataMissingError, ModelError, UsageError
-from fgbench.runner.detect import DetectionReport, run_detector
+from fgbench.runner.detect import run_detector
+from fgbench.runner.detect_shards import DetectionReport
 
 from ..fakes import CPU, save_picture
 

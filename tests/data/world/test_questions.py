@@ -70,9 +70,7 @@ def true_answers(made: Scene, question: Question) -> list[str]:
         place = {part for part in made.place(one(made, where)) if part != "middle"}
         spoken = {option: set(re.findall("left|right|top|bottom", option)) for option in question.options}
         # "At the top" is true of what is at the top right, and "at the top right" would be too precise to be wrong.
-        right = {
-            o for o, said in options.items() if said == place or (said and said < place) or (place and place < said)
-        }
+        right = {o for o, said in spoken.items() if said == place or (said and place and nested(said, place))}
     return [option for option in question.options if option in right]
 
 

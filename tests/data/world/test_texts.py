@@ -56,6 +56,10 @@ WHERE = {
         for zd, d in (("上", "top"), ("下", "bottom"))
     },
 }
+COUNTED = {
+    "en": r"(?:The picture shows|There are) (\w+) things?(?:, among them )?",
+    "zh": "(?:共有|图中有)([一两三四五])个东西(?:，其中)?",
+}
 RELATED = {
     "en": r"The (.+) is (to the left of|to the right of|above|below) the (.+)\.",
     "zh": "(.+)在(.+)的(左边|右边|上方|下方)。",
@@ -105,12 +109,7 @@ def check(made: Scene, sentence: str, language: LanguageCode) -> str:
     if match := re.search(bands, sentence):
         assert (match[1], match[2]) == tuple(getattr(STUFF[key], language) for key in (made.upper, made.lower))
         body = body.replace(match[0], "")
-    counts = (
-        r"(?:The picture shows|There are) (\w+) things?(?:, among them )?"
-        if language == "en"
-        else "(?:共有|图中有)([一两三四五])个东西(?:，其中)?"
-    )
-    if match := re.search(counts, body):
+    if match := re.search(COUNTED[language], body):
         assert NUMBER[match[1]] == len(made.things)
         body, form = body.replace(match[0], ""), "count"
     body = re.sub(r"^A picture of |^一张画着|的图片。$|^有|[.。]$", "", body)
