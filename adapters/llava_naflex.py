@@ -148,7 +148,7 @@ class LlavaNaflexGenerator:
                 "transformers": transformers.__version__,
                 "literal_special_tokens": "read as text",
             },
-            notes=tuple(remarks),
+            notes=(*remarks, *facts.pop("notes", ())),
             **facts,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("classifier", "retrieval", "segmentation")
+NAMES = ("classifier", "lvis", "retrieval", "segmentation")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fgbench.api import DEFAULT_OUTPUT, Evaluation, NotEvaluated, plan
 from fgbench.data.digests import file_sha256
-from fgbench.errors import DataMissingError, FgbenchError, UsageError
+from fgbench.errors import DataMissingError, UsageError
 from fgbench.spec import ScoresPredictions
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def score(
     task, place = planned.task, Path(predictions)
     if not isinstance(task, ScoresPredictions):
         raise UsageError(f"Predictions for {dataset} cannot be scored: task {task.id} works on embeddings.")
-    if isinstance(planned.problem, FgbenchError) or planned.loaded is None:
+    if planned.loaded is None:  # what a model would need beyond the annotations may be missing
         return Evaluation((), (NotEvaluated.of(planned.spec, planned.problem),), Path(output))
     if not place.exists():
         raise DataMissingError(f"{place}: there are no such predictions. Give a file or folder.")

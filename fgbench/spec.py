@@ -31,16 +31,22 @@ class MetricKey(NamedTuple):
 
 
 class PublishedCell(NamedTuple):
-    """Where the paper prints a number: table of the ICML text, dataset label, metric, as in ``leaderboards/paper``.
+    """Where the paper prints a number.
 
-    ``protocol`` names the paper's protocol where it is not the dataset's own: such a number never stands in the column
-    beside a result of another protocol.
+    Attributes:
+        table: of the ICML text.
+        dataset, metric: labels as in ``leaderboards/paper``.
+        protocol: the paper's protocol where it is not the dataset's own: such a number never stands in the column
+            beside a result of another protocol.
+        method, backbone: how the row is called there; ``{}`` stands for the model's own.
     """
 
     table: str
     dataset: str
     metric: str
     protocol: str | None = None
+    method: str = "{}"
+    backbone: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -280,9 +286,7 @@ class Predictions(NamedTuple):
 class ScoresPredictions(Protocol):
     """A task that can also score what was predicted elsewhere (``fgbench score``)."""
 
-    def predictions(
-        self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]
-    ) -> Predictions:
+    def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:
         """Read predictions as the answers to the task's requests.
 
         Args:

@@ -16,6 +16,7 @@ from fgbench.errors import DataError
 from fgbench.requests import ImageRef
 
 from .coco_format import CocoFile, read_coco
+from .lvis import has_train, picture_name
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,11 @@ def read_lvis_boxes(files: DatasetFiles, limit: int | None) -> LabelledBoxes:
     """
     coco = read_coco(files.annotation("annotations"), categories=True)
     root = files.image_root()
-    names = files.folders.names(str(root.place))
-    train = bool({"train2017", "train2017.zip", "train2017.tar"} & names)
+    train = has_train(files, root)
     in_val: set[ImageRef] = set()
 
     def image(row: Mapping[str, object], where: str) -> ImageRef | None:
-        path = "/".join(get(row, "coco_url", str, where).split("/")[-2:])
+        path = picture_name(row, where)
         if not path.startswith("val2017/"):
             return root.image(path, where) if train else None
         ref = root.image(path, where)

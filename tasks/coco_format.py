@@ -58,8 +58,8 @@ def read_coco(path: Path, *, categories: bool = False) -> CocoFile:
     content = read_json(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected an object with 'images' and 'annotations', as in COCO's annotation files.")
-    images = _by_id(content, "images", path)
-    classes = _by_id(content, "categories", path) if categories else {}
+    images = rows_by_id(content, "images", path)
+    classes = rows_by_id(content, "categories", path) if categories else {}
     names = {number: field(row, "name", str, f"{path}: category {number}") for number, row in sorted(classes.items())}
     annotations = field(content, "annotations", list, str(path))
     for index, row in enumerate(annotations):
@@ -68,7 +68,12 @@ def read_coco(path: Path, *, categories: bool = False) -> CocoFile:
     return CocoFile(path, dict(sorted(images.items())), annotations, names, list(classes) == sorted(classes))
 
 
-def _by_id(content: dict[str, Any], name: str, path: Path) -> dict[int, dict[str, Any]]:
+def rows_by_id(content: dict[str, Any], name: str, path: Path) -> dict[int, dict[str, Any]]:
+    """The objects of a list by their ``id``, in file order.
+
+    Raises:
+        DataError: not a list of objects with different ids.
+    """
     rows: dict[int, dict[str, Any]] = {}
     for index, row in enumerate(field(content, name, list, str(path))):
         where = f"{path}: {name}[{index}]"

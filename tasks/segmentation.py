@@ -15,7 +15,7 @@ from fgbench.data.images import decode
 from fgbench.errors import DataError
 from fgbench.metrics import confusion as metrics
 from fgbench.requests import ClassPrompts, LabelMaps, PredictedMaps, Request
-from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, Score, Scores
+from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, Predictions, Score, Scores
 
 from .label_encodings import FOLDS, IGNORE, Labels
 from .label_sources import GroundTruth, find_ground_truth
@@ -134,11 +134,10 @@ class Segmentation:
                 "class/predicted": metrics.predicted_pixels(total),
                 "problem": np.array(problems, dtype=str),
             },
+            examples=examples,
         )
 
-    def predictions(
-        self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]
-    ) -> Predictions:
+    def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:
         """Label maps predicted elsewhere; see :func:`fgbench.tasks.segmentation_predictions.read_predictions`."""
         known = self.sets[spec.id]
         maps, notes = read_predictions(spec.id, loaded.items, len(lines(known.classes)), known.fold, place, options)

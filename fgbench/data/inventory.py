@@ -120,7 +120,7 @@ def state(planned: PlannedDataset) -> DatasetState:
     picture_bytes, estimated = _picture_bytes(on_disk)
     if isinstance(planned.problem, DataError):
         judged: State = "broken"
-    elif planned.loaded and items and len(on_disk) == pictures:
+    elif planned.loaded and planned.problem is None and items and len(on_disk) == pictures:
         judged = "present"
     elif on_disk or any(role.found for role in (annotations or known)):
         judged = "partial"

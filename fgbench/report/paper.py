@@ -31,7 +31,10 @@ def published(spec: DatasetSpec, key: MetricKey, row: tuple[str, str]) -> float 
         row: (method, backbone).
     """
     cell = spec.published.get(key)
-    return _cells().get((cell.table, *row, cell.dataset, cell.metric)) if cell else None
+    if cell is None:
+        return None
+    method, backbone = cell.method.format(row[0]), cell.backbone.format(row[1])
+    return _cells().get((cell.table, method, backbone, cell.dataset, cell.metric))
 
 
 def foreign_protocol(spec: DatasetSpec, key: MetricKey, protocol: str) -> str | None:

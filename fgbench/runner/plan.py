@@ -44,7 +44,7 @@ class PlannedDataset:
         """Ready to be evaluated?"""
         if isinstance(self.problem, DataError):
             return "broken"
-        if self.loaded is None:
+        if self.loaded is None or isinstance(self.problem, DataMissingError):
             return "missing"
         return "incomplete" if self.missing else "ready"
 
@@ -151,11 +151,12 @@ def make_plan(
     planned = []
     for task, spec in selection:
         files = DatasetFiles(spec, root, overrides.get(spec.id, {}), folders=folders)
+        loaded = None
         try:
             loaded = task.load(spec, files, limit)
             requests = task.requests(spec, loaded)
         except (DataMissingError, DataError, CapabilityError) as problem:
-            planned.append(PlannedDataset(spec, task, files, problem=problem))
+            planned.append(PlannedDataset(spec, task, files, loaded, problem=problem))
             continue
         dataset = PlannedDataset(spec, task, files, loaded, requests)
         missing = frozenset(ref for ref in set(dataset.images()) if not folders.has(ref.path))

@@ -13,27 +13,27 @@ from fgbench.data.mini.world.phrases import ATTRIBUTES, Phrase
 from fgbench.data.mini.world.scenes import Scene, Thing
 from fgbench.data.mini.world.vocabulary import COLOURS, SIZES, TEXTURES
 
-Difficulty = Literal["hard", "medium", "easy", "trivial"]
+Level = Literal["hard", "medium", "easy"]
 
-CHANGED: dict[str, int] = {"hard": 1, "medium": 2, "easy": 3}
+LEVELS: dict[Level, int] = {"hard": 1, "medium": 2, "easy": 3}
 """How many attributes differ; trivial negatives describe other things."""
 
 _VALUES = {"size": tuple(SIZES), "texture": tuple(TEXTURES), "colour": tuple(COLOURS)}
 
 
-def changed(scene: Scene, thing: Thing, difficulty: Literal["hard", "medium", "easy"], count: int = 10) -> list[Phrase]:
+def changed(scene: Scene, thing: Thing, level: Level, count: int = 10) -> list[Phrase]:
     """Descriptions that differ from the thing in exactly one, two or three attributes; the kind stays.
 
     None describes another thing of the scene. At most ``count``, all different, in a fixed random order.
     """
     full = Phrase.full(thing)
     found = []
-    for names in combinations(ATTRIBUTES, CHANGED[difficulty]):
+    for names in combinations(ATTRIBUTES, LEVELS[level]):
         others = ([value for value in _VALUES[name] if value != getattr(thing, name)] for name in names)
         found += [full.but(**dict(zip(names, values, strict=True))) for values in product(*others)]
     present = {Phrase.full(other) for other in scene.things}
     found = [phrase for phrase in found if phrase not in present]
-    rng = scene.rng(f"negatives {difficulty} {scene.things.index(thing)}")
+    rng = scene.rng(f"negatives {level} {scene.things.index(thing)}")
     return rng.sample(found, min(count, len(found)))
 
 
