@@ -11,7 +11,7 @@ from fgbench.requests import Generate
 from fgbench.results import folder as results_folder
 from fgbench.results.environment import describe
 from fgbench.results.record import Record, build_record, describe_model
-from fgbench.results.visuals import save_pictures
+from fgbench.results.side_files import save_answers, save_pictures
 from fgbench.runner.plan import Plan, PlannedDataset
 from fgbench.runner.run import Outcome, run
 
@@ -96,6 +96,7 @@ def evaluate_part(
             arguments={"passed": dict(passed), "effective": {**effective, **running.effective}},
         )
         results_folder.save(record, outcome.scores.outcomes, target)
+        save_answers(outcome, running.engine, target)
         save_pictures(outcome, running.engine, target, save_visuals)
         finished.records.append(record)
         finished = finished._replace(folder=target)

@@ -48,9 +48,9 @@ class ImageRef:
     """A picture that a dataset refers to: where it lies, not what is in it.
 
     Attributes:
-        path: the file, or the archive that holds it.
-        member: name inside the archive, if it is in one.
-        span: (offset, size) of the member's bytes in the archive, where they can be read directly (tar).
+        path: the file, or the archive or annotation table that holds it.
+        member: name inside the archive, or ``column[row]`` of the table.
+        span: (offset, size) of its bytes, where they can be read directly (tar; base64 cells of TSV).
     """
 
     path: str

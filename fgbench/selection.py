@@ -83,14 +83,19 @@ def choose(selected: Sequence[tuple[Task, DatasetSpec]], choices: Mapping[str, s
     Raises:
         UsageError: a choice that none of the datasets has, or a value that it does not allow.
     """
-    known = {name: choice for _, spec in selected for name, choice in spec.protocol.choices.items()}
     for name, value in choices.items():
-        if name not in known:
-            listed = ", ".join(sorted(known)) or "none"
-            raise UsageError(f"--protocol {name}={value}: the selected datasets leave open: {listed}.")
-        if not known[name].allows(value):
-            allowed = ", ".join(known[name].allowed or ("a number from 0 to 1",))
-            raise UsageError(f"--protocol {name}={value}: expected one of: {allowed}.")
+        having = {spec.id: spec.protocol.choices[name] for _, spec in selected if name in spec.protocol.choices}
+        if not having:
+            known = sorted({each for _, spec in selected for each in spec.protocol.choices})
+            raise UsageError(
+                f"--protocol {name}={value}: the selected datasets leave open: {', '.join(known) or 'nothing'}."
+            )
+        for dataset, choice in having.items():
+            if not choice.allows(value):
+                allowed = ", ".join(choice.allowed or ("a number from 0 to 1",))
+                raise UsageError(
+                    f"--protocol {name}={value}: {dataset} allows: {allowed}. Name the datasets meant with --dataset."
+                )
     chosen = []
     for task, spec in selected:
         own = {name: value for name, value in choices.items() if name in spec.protocol.choices}

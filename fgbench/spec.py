@@ -303,6 +303,14 @@ class ScoresPredictions(Protocol):
 
 
 @runtime_checkable
+class WritesFiles(Protocol):
+    """A task whose answers are worth a file of their own: to be scored again, or to be sent to a server."""
+
+    def submission(self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+        """File names, and what is in them."""
+
+
+@runtime_checkable
 class DrawsPictures(Protocol):
     """A task that can show what a model did (``fgbench eval --save-visuals N``)."""
 

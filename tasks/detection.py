@@ -200,7 +200,7 @@ class Detection:
             looked = ", ".join(spec.files["proposals"])
             raise DataMissingError(
                 f"{spec.id}: no proposals found; looked for {looked} below the data root. Run a detector with "
-                f"'fgbench detect', import boxes with 'fgbench proposals import', or name a folder with --files "
+                f"'fgbench detect', import boxes with 'fgbench proposals import', or name a folder with --set "
                 f"{spec.id}.proposals=FOLDER."
             )
         found = items.chosen.proposals

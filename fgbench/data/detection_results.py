@@ -19,7 +19,7 @@ import numpy.typing as npt
 from fgbench.data.annotations import box as get_box
 from fgbench.data.annotations import field as get
 from fgbench.data.annotations import read_json_array
-from fgbench.data.atomic_stream import replacing
+from fgbench.data.atomic import replacing
 from fgbench.data.proposal_arrays import Int64, Proposals, from_rows
 from fgbench.errors import DataError
 

@@ -17,7 +17,7 @@ from fgbench.data.proposal_arrays import Proposals
 from fgbench.data.proposals import INDEX, SUFFIX, read_shard
 from fgbench.detector import Chunk, DetectionPictures, Detector
 from fgbench.errors import DataError, DataMissingError, UsageError
-from fgbench.runner.identity import _weights
+from fgbench.runner.identity import weights_sha256
 
 IMAGES_PER_SHARD = 16
 """Work that a killed run repeats at most: minutes, with 31 chunks of LVIS names per picture."""
@@ -63,7 +63,7 @@ def describe_run(
     return {
         **facts,
         "detector": {**info, "notes": list(detector.info.notes)},
-        "weights_sha256": _weights(detector.module),
+        "weights_sha256": weights_sha256(detector.module),
         "code_sha256": _code(type(detector)),
         "prompts_sha256": _digest([chunk.prompt for chunk in chunks]),
         "chunks": len(chunks),

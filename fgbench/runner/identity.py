@@ -39,7 +39,7 @@ def identify(adapter: Adapter | Generator | Segmenter, precision: str) -> Identi
     preprocessor (whoever develops an adapter must not be served features of yesterday's code), the precision and
     fgbench's version.
     """
-    weights = _weights(adapter.module)
+    weights = weights_sha256(adapter.module)
     facts = asdict(adapter.info)
     for label in ("name", "notes", "paper", "licence", "source", "region_default"):
         facts.pop(label, None)
@@ -54,7 +54,8 @@ def identify(adapter: Adapter | Generator | Segmenter, precision: str) -> Identi
     )
 
 
-def _weights(module: nn.Module) -> str:
+def weights_sha256(module: nn.Module) -> str:
+    """SHA-256 over names, types, shapes and values of all parameters and buffers."""
     import torch
 
     hasher = hashlib.sha256()

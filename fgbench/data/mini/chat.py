@@ -162,7 +162,8 @@ def _mmbench(pictures: Sequence[Scene], path: Path, language: LanguageCode) -> N
 
 def _rotated(question: Question, rotation: int) -> dict[str, str]:
     """The options moved on by ``rotation`` places, and the letter of the right one."""
-    options = question.options[rotation:] + question.options[:rotation]
+    start = -rotation % len(question.options)
+    options = question.options[start:] + question.options[:start]
     return {**dict(zip(LETTERS, options, strict=False)), "answer": LETTERS[options.index(question.answer)]}
 
 

@@ -84,7 +84,7 @@ def test_options_and_letters() -> None:
     letters: Counter[str] = Counter()
     for made in SCENES:
         for language in ("en", "zh"):
-            for question in questions(made, language):  # type: ignore[arg-type]
+            for question in questions(made, language):
                 assert len(set(question.options)) == len(question.options) == (2 if len(question.options) == 2 else 4)
                 assert question.options["ABCD".index(question.letter)] == question.answer
                 if len(question.options) == 4:
@@ -107,7 +107,7 @@ def test_all_skills_are_asked_for_and_answers_vary() -> None:
 
 @pytest.mark.parametrize("number", range(0, 300, 10))
 def test_both_languages_ask_the_same(number: int) -> None:
-    english, chinese = (questions(SCENES[number], language) for language in ("en", "zh"))  # type: ignore[arg-type]
+    english, chinese = (questions(SCENES[number], language) for language in ("en", "zh"))
     tables = {"colour": COLOURS, "texture": TEXTURES, "kind": KINDS}
     for one_, other in zip(english, chinese, strict=True):
         assert one_.skill == other.skill

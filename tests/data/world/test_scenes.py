@@ -192,7 +192,7 @@ def test_relations_are_opposite_both_ways(scenes: list[Scene]) -> None:
 def test_words_are_complete_and_unambiguous() -> None:
     for table in (KINDS, COLOURS, TEXTURES, SIZES, STUFF, PLACES, RELATIONS):
         for language in ("en", "zh"):
-            names = [name for word in table.values() for name in word.names(language)]  # type: ignore[arg-type]
+            names = [name for word in table.values() for name in word.names(language)]
             repeated = {name for name in names if names.count(name) > 1}
             assert repeated <= {"左边", "右边", "上方", "下方"}
     assert len(SHAPES) >= 8

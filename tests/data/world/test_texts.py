@@ -32,6 +32,7 @@ from fgbench.data.mini.world.classes import (
     VOC,
     Classes,
 )
+from fgbench.data.mini.world.negatives import Level
 from fgbench.data.mini.world.phrases import ATTRIBUTES
 from fgbench.data.mini.world.vocabulary import COLOURS, KINDS, LABELS, SIZES, STUFF, TEXTURES, LanguageCode
 from fgbench.tasks.resources import lines
@@ -160,16 +161,16 @@ def test_captions_tell_scenes_apart() -> None:
 
 
 @pytest.mark.parametrize(("difficulty", "number"), [("hard", 1), ("medium", 2), ("easy", 3)])
-def test_negatives_differ_in_as_many_attributes_as_they_should(difficulty: str, number: int) -> None:
+def test_negatives_differ_in_as_many_attributes_as_they_should(difficulty: Level, number: int) -> None:
     for made in SCENES:
         for thing in made.things:
-            wrong = changed(made, thing, difficulty)  # type: ignore[arg-type]
+            wrong = changed(made, thing, difficulty)
             assert len(set(wrong)) == len(wrong) == 10
             for phrase in wrong:
                 assert phrase.kind == thing.kind
                 assert sum(getattr(phrase, name) != getattr(thing, name) for name in ATTRIBUTES) == number
                 assert not phrase.matches(made), "it describes another thing of the scene"
-            assert wrong == changed(made, thing, difficulty), "the same every time"  # type: ignore[arg-type]
+            assert wrong == changed(made, thing, difficulty), "the same every time"
 
 
 def test_trivial_negatives_are_other_things() -> None:

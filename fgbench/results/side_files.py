@@ -1,4 +1,4 @@
-"""Pictures that show what a model did, beside its records."""
+"""Files beside a record: pictures that show what a model did, answers to be kept or sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fgbench.data.atomic import write_atomic
 from fgbench.results.folder import slug
 from fgbench.runner.engine import Engine
 from fgbench.runner.run import Outcome
-from fgbench.spec import DrawsPictures
+from fgbench.spec import DrawsPictures, WritesFiles
 
 
 def save_pictures(outcome: Outcome, engine: Engine, folder: Path, count: int) -> list[Path]:
@@ -29,4 +29,21 @@ def save_pictures(outcome: Outcome, engine: Engine, folder: Path, count: int) ->
         path = folder / f"{planned.spec.id}.visuals" / f"{slug(name)}.png"
         write_atomic(path, buffer.getvalue())
         written.append(path)
+    return written
+
+
+def save_answers(outcome: Outcome, engine: Engine, folder: Path) -> list[Path]:
+    """Write the files that the task makes of the answers, if it makes any.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    planned = outcome.planned
+    if not isinstance(planned.task, WritesFiles) or planned.loaded is None:
+        return []
+    answers = engine.answers(planned.spec.id).answers
+    written = []
+    for name, content in planned.task.submission(planned.spec, planned.loaded, answers):
+        write_atomic(folder / slug(name), content)
+        written.append(folder / slug(name))
     return written
