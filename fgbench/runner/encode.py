@@ -11,10 +11,11 @@ import numpy as np
 from fgbench.adapter import Adapter, ImageFeatures, TextFeatures
 from fgbench.errors import ModelError
 from fgbench.requests import Float32, ImageRef
+from fgbench.runner.chunk_results import ChunkReductions, ChunkRows
 from fgbench.runner.device import BatchRunner, Precision, computing
 from fgbench.runner.features import prototypes
 from fgbench.runner.loading import Prepared, prepare_all
-from fgbench.runner.passes import Cut, ImageJob, Pass, TextJob, pending
+from fgbench.runner.passes import ImageJob, Pass, TextJob, pending
 from fgbench.runner.reductions import PassFeatures, Reduction
 from fgbench.runner.regions import pool
 from fgbench.runner.store import AnswerStore, FeatureStore
@@ -150,8 +151,8 @@ class Encoder:
 
     def _image_chunk(self, chunk: list[Prepared], runner: BatchRunner, advance: Advance) -> None:
         groups: dict[tuple[str, bool], list[_Trip]] = {}
-        rows = _Rows()
-        reducing = _Reducing(self)
+        rows = ChunkRows()
+        reducing = ChunkReductions(self.prepared)
 
         def flush(trips: list[_Trip], dense: bool) -> None:
             for each, (vectors, features) in zip(
@@ -178,6 +179,7 @@ class Encoder:
                 if group:
                     flush(group, dense)
         self.stats.chunks_encoded += bool(rows.keys or reducing.keys)
+        self.stats.reductions += len(reducing.keys)
         if rows.keys:
             self.store.write(rows.keys, self._collect(rows.vectors, lambda row: rows.origins[row]))
         if reducing.keys:
@@ -264,50 +266,6 @@ class Encoder:
                 f"{origin(int(bad[0]))}. The weights may be damaged.{hint}"
             )
         return rows
-
-
-class _Rows:
-    """Embeddings of a chunk, on their way to the store."""
-
-    def __init__(self) -> None:
-        self.keys: list[bytes] = []
-        self.vectors: list[Tensor] = []
-        self.origins: list[str] = []
-
-    def add(self, keys: Sequence[bytes], vectors: Tensor, origin: str) -> None:
-        """Rows of one pass; ``origin`` names it in messages."""
-        if keys:
-            self.keys.extend(keys)
-            self.vectors.append(vectors)
-            self.origins.extend([origin] * len(keys))
-
-
-class _Reducing:
-    """Reductions of a chunk: each is made as soon as its last pass is there, and the features are let go."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self.keys: list[bytes] = []
-        self.made: list[bytes] = []
-        self._encoder = encoder
-        self._held: dict[int, dict[Cut, PassFeatures]] = {}
-        self._open: dict[int, list[Reduction]] = {}
-
-    def take(self, job: ImageJob, cut: Cut, features: PassFeatures) -> None:
-        """The features of one pass of a job."""
-        waiting = self._open.setdefault(id(job), list(job.reductions))
-        if not waiting:
-            return
-        held = self._held.setdefault(id(job), {})
-        if any(cut in each.cuts for each in waiting):
-            held[cut] = features
-        for each in list(waiting):
-            if all(needed in held for needed in each.cuts):
-                self.made.append(each.reduce([held[needed] for needed in each.cuts], self._encoder.prepared(each)))
-                self.keys.append(each.key)
-                self._encoder.stats.reductions += 1
-                waiting.remove(each)
-        if not waiting:
-            held.clear()
 
 
 def collate(inputs: Sequence[Mapping[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
