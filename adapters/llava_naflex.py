@@ -98,14 +98,14 @@ def untrained(target: str, *, seed: str | int = "0") -> LlavaNaflexGenerator:
     number = parse_seed(seed)
     module = LlavaNaflex(LlavaNaflexConfig.from_dict(_UNTRAINED, "the untrained model"))
     module.load_state_dict(random_weights(module, number, {}))
-    return LlavaNaflexGenerator(
+    return _Untrained(
         module.eval(),
         byte_tokenizer(_SPECIALS, "<s> $A"),
         frame=None,
         budget=module.config.budget,
         name="llava-untrained",
         source=f"random weights, seed {number}",
-        notes=("the weights are random, not trained",),
+        notes=("the weights are random, not trained", f"replies are cut after {_Untrained.LONGEST} tokens"),
     )
 
 
@@ -214,3 +214,13 @@ class LlavaNaflexGenerator:
         device = self.module.vision.linear_1.weight.device
         patches = nn.utils.rnn.pad_sequence([each["patches"] for each in cut], batch_first=True)
         return patches.to(device), torch.stack([each["shape"] for each in cut]).to(device)
+
+
+class _Untrained(LlavaNaflexGenerator):
+    """Cuts replies short: with random weights none would ever end."""
+
+    LONGEST = 16
+
+    def generate(self, texts: Sequence[str], images: Sequence[Sequence[Image.Image]], max_tokens: int) -> list[Reply]:
+        """Answer prompts."""
+        return super().generate(texts, images, min(max_tokens, self.LONGEST))
