@@ -25,6 +25,7 @@ from fgbench.cli_options import (
     print_json,
     reading_options,
 )
+from fgbench.cli_sweep import mount as mount_sweep
 from fgbench.errors import FgbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def list_(what: Annotated[_Listed, typer.Argument(help="What to list.")], json_:
     if json_:
         print_json(rows)
     else:
-        screen.print_rows(rows, leave_out=("family", "source", "licence", "aliases"))
+        screen.print_rows(rows, leave_out=("family", "source", "licence", "aliases", "main"))
 
 
 @app.command()
@@ -250,6 +251,7 @@ def show(name: Annotated[str, typer.Argument(help="Id of a dataset or model.")],
 
 mount(app)
 mount_detect(app)
+mount_sweep(app)
 
 
 def main() -> None:

@@ -61,6 +61,20 @@ def reading_options(pairs: list[str] | None) -> dict[str, str]:
     return _pairs("--option", pairs, "KEY=VALUE, for example offset=1")
 
 
+def sweep_values(pairs: list[str]) -> dict[str, list[str]]:
+    """Values by name, from the values of ``--over``.
+
+    Raises:
+        UsageError: a value without ``=``, or nothing after it.
+    """
+    found = _pairs("--over", pairs, "KEY=VALUE,VALUE, for example alpha=0,0.5")
+    values = {key: [each.strip() for each in text.split(",") if each.strip()] for key, text in found.items()}
+    for key, each in values.items():
+        if not each:
+            raise UsageError(f"--over {key}=: expected at least one value.")
+    return values
+
+
 def _pairs(option: str, pairs: list[str] | None, expected: str) -> dict[str, str]:
     found = {}
     for pair in pairs or ():

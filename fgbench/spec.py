@@ -78,11 +78,13 @@ class Choice:
         default: used unless the user chooses.
         allowed: the values there are, or None for any number in [0, 1].
         help: one line.
+        scoring: only scoring depends on it; whatever a model computed is used again (``fgbench sweep``).
     """
 
     default: str
     allowed: tuple[str, ...] | None
     help: str
+    scoring: bool = False
 
     def allows(self, value: str) -> bool:
         """May this be chosen?"""

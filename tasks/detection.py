@@ -57,12 +57,15 @@ _PROTOCOL = EvaluationProtocol(
         "tie": "among equal scores pictures by ascending id, then the order of the proposals",
     },
     choices={
-        "alpha": Choice("0.5", None, "Weight of the image-text model: 0 is the detector alone, 1 the model alone."),
-        "temperature": Choice("0.01", tuple(map(str, TEMPERATURES)), "Of the softmax over all categories."),
+        "alpha": Choice("0.5", None, "Weight of the model: 0 is the detector alone, 1 the model alone.", scoring=True),
+        "temperature": Choice(
+            "0.01", tuple(map(str, TEMPERATURES)), "Of the softmax over all categories.", scoring=True
+        ),
         "labels": Choice(
             "keep",
             ("keep", "argmax_scores", "argmax_clip"),
             "Keep all labels of a box, the one with the best fused score, or the model's own best of all categories.",
+            scoring=True,
         ),
         "per_image": Choice(
             "all",

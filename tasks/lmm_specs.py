@@ -42,7 +42,9 @@ def _protocol(
         },
         choices={
             "prompt": Choice(DEFAULT, wordings, "wording of the questions (file: as in LLaVA's question file)"),
-            "scorer": Choice(rules[0], rules, "rule that judges the answers; numbers of two rules do not compare"),
+            "scorer": Choice(
+                rules[0], rules, "rule that judges the answers; numbers of two rules do not compare", scoring=True
+            ),
         },
     )
 

@@ -165,42 +165,6 @@ def measure(truth: GroundTruth, rows: Mapping[str, Detections]) -> tuple[list[Sc
     return scores, {name: result.per_category for name, result in fixed.items()}
 
 
-class SweepRow(NamedTuple):
-    """One point of a sweep: what was fused how, and its fixed AP (of all, rare, common, frequent categories)."""
-
-    fusion: Fusion
-    ap: float
-    apr: float
-    apc: float
-    apf: float
-
-
-def sweep(
-    truth: GroundTruth,
-    candidates: Candidates,
-    answer: ClassScores,
-    *,
-    alphas: Sequence[float],
-    temperatures: Sequence[float] = TEMPERATURES,
-    labels: Sequence[Labels] = ("keep",),
-) -> Iterator[SweepRow]:
-    """Fixed AP for every combination: from what a model answered once, without it.
-
-    The weights are tuned on the very data they are measured on: a sweep shows sensitivity, its best row is no result.
-
-    Raises:
-        ValueError: a temperature that is not among ``TEMPERATURES``, or a weight outside [0, 1].
-    """
-    good, _ = failed_pictures(candidates, answer)
-    inside = truth.only(good)
-    for mode in labels:
-        for temperature in temperatures:
-            for alpha in alphas:
-                fusion = Fusion(alpha, temperature, mode)
-                result = box_ap(inside, fused(candidates, answer, fusion, good))
-                yield SweepRow(fusion, *(result.mean(metric).value for metric in ("ap", "apr", "apc", "apf")))
-
-
 def _scores(subset: str, result: BoxAP, metrics: Sequence[str] | set[str]) -> Iterator[Score]:
     for metric in METRICS:
         value, categories = result.mean(metric)

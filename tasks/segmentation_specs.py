@@ -49,7 +49,7 @@ _RULES = {
 }
 _NOTES = (
     "The paper's table 6 (table 5 of the project page) is another protocol, catseg: a decoder trained on COCO-Stuff, "
-    "sliding windows of 384 on a 640 square. Its numbers are not comparable with training-free ones and not shown.",
+    "sliding windows of 384 on a 640 square. Its numbers stand apart from training-free ones in tables.",
 )
 _VOC_LICENCE = "pictures from Flickr under its terms"
 _CONTEXT = (

@@ -121,6 +121,7 @@ _SECTIONS = (
             ("dense and global", checks_dense.pooled),
             ("dense coverage", checks_dense.covers),
             ("dense order", checks_dense.order),
+            ("window", checks_dense.window),
             ("whole-picture box", checks_dense.regions),
         ),
         lambda subject: "" if subject.info.dense is not None else "info.dense is None: boxes become crops",

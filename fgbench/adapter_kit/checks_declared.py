@@ -65,6 +65,8 @@ def _problems(info: AdapterInfo) -> Iterator[str]:
         yield f"region_default is {info.region_default!r}, dense {info.dense!r}; expected 'crop', or 'roi' with dense"
     if info.dense_pooling not in ("raw", "token-normalised"):
         yield f"dense_pooling is {info.dense_pooling!r}, expected 'raw' or 'token-normalised'"
+    if info.window is not None and (not isinstance(info.window, int) or info.window < 2):
+        yield f"window is {info.window!r}, expected the side of the square input in pixels (at least 2), or None"
     try:
         json.dumps(dataclasses.asdict(info))
     except (TypeError, ValueError) as error:

@@ -101,6 +101,24 @@ def order(subject: Subject) -> Finding:
     return passed("a changed corner changes its own tokens most")
 
 
+def window(subject: Subject) -> Finding:
+    """A model of fixed resolution says which: segmentation cuts large pictures into windows of that size."""
+    grids = {_map(subject.alone(image, "dense"))[1] for image in samples.pictures()}
+    side = subject.info.window
+    if len(grids) > 1 and side is not None:
+        return warned(
+            f"info.window is {side}, but pictures of different form get {len(grids)} different grids. Expected None for "
+            "a model that takes pictures of any shape: its pictures need not be cut."
+        )
+    if len(grids) == 1 and side is None:
+        ((rows, columns),) = grids
+        return warned(
+            f"pictures of every form get a grid of {rows}×{columns}, but info.window is None. Expected the side of the "
+            "square input in pixels: segmentation would show such a model whole pictures, squashed into one input."
+        )
+    return passed("variable resolution" if side is None else f"{side} pixels")
+
+
 def regions(subject: Subject) -> Finding:
     """RoIAlign over the whole picture is finite, whatever its form."""
     images = [*samples.pictures(), *(samples.picture(size, 9) for size in samples.EXTREME_SIZES)]

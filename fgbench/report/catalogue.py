@@ -108,9 +108,11 @@ def facts(name: str) -> Row:
 
 def _dataset(spec: DatasetSpec) -> Row:
     content = asdict(spec)
-    content["main"] = [f"{subset}/{metric}" for subset, metric in content["main"]]
+    for name in ("main", "shown"):
+        content[name] = [f"{subset}/{metric}" for subset, metric in content[name]]
     content["published"] = {
         f"{key.subset}/{key.metric}": f"table {cell.table}, {cell.dataset}, {cell.metric}"
+        + (f" (protocol {cell.protocol}: not comparable)" if cell.protocol else "")
         for key, cell in spec.published.items()
     }
     return {"kind": "dataset", **content}

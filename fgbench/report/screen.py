@@ -16,6 +16,7 @@ from fgbench.report.table import results_table
 
 if TYPE_CHECKING:
     from fgbench.api import Evaluation
+    from fgbench.sweep_api import Sweep
 
 _PLAN = {
     "items": "Items",
@@ -84,6 +85,22 @@ def print_rows(rows: Sequence[Mapping[str, Any]], leave_out: Sequence[str] = ())
         table.add_column(key, overflow="fold", no_wrap=key == "id")
     for row in rows:
         table.add_row(*(escape(_text(row[key])) for key in keys))
+    Console().print(table)
+
+
+def print_sweep(found: Sweep) -> None:
+    """One row per combination, one column per number that a result table shows."""
+    spec = selection.datasets().get(found.dataset)[1]
+    table = Table(title=f"{escape(spec.title)} [dim](percent)[/dim]", title_justify="left")
+    chosen, scores = found.rows[0]
+    for name in chosen:
+        table.add_column(name)
+    shown = [score for score in scores if not spec.shown or (score.subset, score.metric) in spec.shown]
+    for score in shown:
+        table.add_column(f"{score.subset}\n{score.metric}" if score.subset != "*" else score.metric, justify="right")
+    for values, row in found.rows:
+        by_key = {(score.subset, score.metric): f"{100 * score.value:.2f}" for score in row}
+        table.add_row(*values.values(), *(by_key.get((score.subset, score.metric), "–") for score in shown))
     Console().print(table)
 
 
