@@ -172,8 +172,8 @@ def judge(
         return Outcome(planned, problem=_incomplete(planned, scores.skipped, scores.examples))
     if not scores.evaluated:
         lacking = set(scores.skipped) == {"image_missing"}
-        problem = _missing(planned) if lacking else _incomplete(planned, scores.skipped, scores.examples)
-        return Outcome(planned, problem=problem)
+        found = _missing(planned) if lacking else _incomplete(planned, scores.skipped, scores.examples)
+        return Outcome(planned, problem=found)
     return Outcome(
         planned,
         scores,

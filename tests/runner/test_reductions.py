@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def executed(
-    encoder: Encoder, requests: dict[str, object], mode: RegionMode = "roi", broken: tuple[ImageRef, ...] = ()
+    encoder: Encoder, requests: dict[str, object], mode: RegionMode = "roi", broken: Sequence[ImageRef] = ()
 ) -> EmbeddingEngine:
     engine = EmbeddingEngine(encoder, mode)
     refs = {ref for each in requests.values() for ref in each.images}  # type: ignore[attr-defined]

@@ -45,7 +45,7 @@ def write_chat(root: Path) -> None:
 
 def _gqa(pictures: Sequence[Scene], folder: Path) -> None:
     write_pictures(pictures, folder / "images", lambda each: f"n{each.number}.jpg")
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for each in pictures:
         for question in questions(each, "en"):
             structural = "verify" if question.options == YES_NO["en"] else "query"
@@ -63,7 +63,8 @@ def _gqa(pictures: Sequence[Scene], folder: Path) -> None:
 def _textvqa(pictures: Sequence[Scene], folder: Path) -> None:
     """There is no text in the world: the questions are about things, and OCR found a word that is of no use."""
     write_pictures(pictures, folder / "train_images", lambda each: f"{each.number:016x}.jpg")
-    rows, tokens = [], []
+    rows: list[dict[str, Any]] = []
+    tokens: list[dict[str, Any]] = []
     for each in pictures:
         width, height = each.canvas
         image_id = f"{each.number:016x}"

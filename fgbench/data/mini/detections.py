@@ -63,9 +63,9 @@ def _rows(picture: Scene) -> list[Row]:
         wrong = rng.sample([category for category in classes if category != right], _LOOK_ALIKES)
         rows += [(box, category, rng.uniform(0.2, 0.6)) for category in (right, *wrong)]
     for _ in range(_BACKGROUND):
-        w, h = (rng.uniform(0.15, 0.4) * side for side in (width, height))
-        x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
-        rows.append(((x, y, x + w, y + h), rng.choice(classes), rng.uniform(0.1, 0.4)))
+        across, down = (rng.uniform(0.15, 0.4) * side for side in (width, height))
+        left, top = rng.uniform(0, width - across), rng.uniform(0, height - down)
+        rows.append(((left, top, left + across, top + down), rng.choice(classes), rng.uniform(0.1, 0.4)))
     return rows
 
 
