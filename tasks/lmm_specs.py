@@ -82,6 +82,7 @@ GQA = DatasetSpec(
         own_prompts=True,
     ),
     main=(MetricKey("all", "accuracy"),),
+    shown=(MetricKey("all", "accuracy"),),
     metrics=("accuracy",),
     published={MetricKey("all", "accuracy"): PublishedCell(TABLE, "GQA", "accuracy")},
     hub=(HubSource("lmms-lab/GQA", ("testdev_balanced_*/*.parquet",), "gqa"),),
@@ -109,6 +110,7 @@ MMMU = DatasetSpec(
         },
     ),
     main=(MetricKey("all", "accuracy"),),
+    shown=(MetricKey("all", "accuracy"),),
     metrics=("accuracy", "unparsed", "expected_if_guessed"),
     published={MetricKey("all", "accuracy"): PublishedCell(TABLE, "MMMU", "accuracy")},
     hub=(HubSource("MMMU/MMMU", ("*/validation-*.parquet",), "mmmu"),),
@@ -149,6 +151,7 @@ TEXTVQA = DatasetSpec(
         own_prompts=True,
     ),
     main=(MetricKey("all", "vqa_accuracy"),),
+    shown=(MetricKey("all", "vqa_accuracy"),),
     metrics=("vqa_accuracy",),
     published={MetricKey("all", "vqa_accuracy"): PublishedCell(TABLE, "TextVQA", "vqa_accuracy")},
     hub=(HubSource("lmms-lab/textvqa", ("data/validation-*.parquet",), "textvqa"),),
@@ -188,6 +191,7 @@ REFCOCO = DatasetSpec(
         },
     ),
     main=tuple(MetricKey(subset, "acc_iou50") for subset in _REFCOCO_SUBSETS),
+    shown=tuple(MetricKey(subset, "acc_iou50") for subset in _REFCOCO_SUBSETS),
     metrics=("acc_iou50", "unparsed"),
     published={
         MetricKey(subset, "acc_iou50"): PublishedCell(TABLE, f"RefCOCO-{subset}", "acc_iou50")
@@ -240,6 +244,7 @@ def _mmbench(language: str, config: str) -> DatasetSpec:
             },
         ),
         main=tuple(MetricKey(subset, "accuracy") for subset in subsets),
+        shown=tuple(MetricKey(subset, "accuracy") for subset in subsets),
         metrics=("accuracy", "vanilla", "row_accuracy", "unparsed"),
         published={
             MetricKey(subset, "accuracy"): PublishedCell(TABLE, f"MMBench-{title}-{subset}", "accuracy")

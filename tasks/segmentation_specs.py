@@ -115,7 +115,7 @@ def _spec(
         ),
         main=(_MAIN,),
         metrics=METRICS,
-        shown=(_MAIN, MetricKey("all", "pixel_accuracy")),
+        shown=(_MAIN,),
         published={_MAIN: PublishedCell("6", _LABELS[name], "mIoU", protocol="catseg")},
         notes=notes + _NOTES,
     )

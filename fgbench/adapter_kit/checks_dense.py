@@ -107,8 +107,8 @@ def window(subject: Subject) -> Finding:
     side = subject.info.window
     if len(grids) > 1 and side is not None:
         return warned(
-            f"info.window is {side}, but pictures of different form get {len(grids)} different grids. Expected None for "
-            "a model that takes pictures of any shape: its pictures need not be cut."
+            f"info.window is {side}, but pictures of different form get {len(grids)} different grids. Expected None "
+            "for a model that takes pictures of any shape: they need not be cut."
         )
     if len(grids) == 1 and side is None:
         ((rows, columns),) = grids

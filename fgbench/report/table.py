@@ -32,7 +32,7 @@ def results_table(
     own = tuple(model["paper"]) if model["paper"] else None
     method, backbone = own or REFERENCE
     table = Table(title=f"{escape(model['name'])} [dim](percent)[/dim]", title_justify="left")
-    table.add_column("Dataset", min_width=27)
+    table.add_column("Dataset", min_width=24)
     table.add_column("Subset")
     table.add_column("Metric")
     table.add_column("Score", justify="right", style="bold")
@@ -97,7 +97,8 @@ def _remarks(record: Record, notes: dict[str, list[str]]) -> str:
         found.append(("Not the published number of items: not comparable with the paper", ""))
     if counts["texts_truncated"]:
         cut = f"{dataset} {counts['texts_truncated']:,} of {counts['texts']:,}"
-        found.append(("Texts cut to the model's length", cut))
+        chat = record["model"].get("kind") == "chat model"
+        found.append(("Replies that reached their limit" if chat else "Texts cut to the model's length", cut))
     ties = [f"{name} {count:,}" for name, count in counts["ties"].items() if count]
     if ties:
         found.append(

@@ -44,7 +44,7 @@ class PlannedDataset:
         """Ready to be evaluated?"""
         if isinstance(self.problem, DataError):
             return "broken"
-        if self.loaded is None or isinstance(self.problem, DataMissingError):
+        if self.loaded is None or self.problem is not None:
             return "missing"
         return "incomplete" if self.missing else "ready"
 
