@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fgbench.api import evaluate as evaluate
     from fgbench.api import plan as plan
     from fgbench.models import load_adapter as load_adapter
+    from fgbench.score_api import score as score
+    from fgbench.sweep_api import sweep as sweep
 
 _HOMES = {
     "Evaluation": "api",
@@ -24,9 +26,11 @@ _HOMES = {
     "evaluate": "api",
     "load_adapter": "models",
     "plan": "api",
+    "score": "score_api",
+    "sweep": "sweep_api",
 }
 
-__all__ = ["Evaluation", "__version__", "check_adapter", "evaluate", "load_adapter", "plan"]
+__all__ = ["Evaluation", "__version__", "check_adapter", "evaluate", "load_adapter", "plan", "score", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

@@ -59,6 +59,7 @@ class _Listed(str, Enum):
     tasks = "tasks"
     datasets = "datasets"
     models = "models"
+    detectors = "detectors"
 
 
 class _Region(str, Enum):
@@ -208,13 +209,14 @@ def plan(
     dataset: DatasetOption = None,
     data_root: RootOption = None,
     limit: LimitOption = None,
+    protocol: ProtocolOption = None,
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Show what would be encoded, what is saved by encoding each input once, and what is missing. Loads no model."""
     from fgbench import api
 
-    made = api.plan(task, dataset, data_root=data_root, limit=limit, files=files(set_))
+    made = api.plan(task, dataset, data_root=data_root, limit=limit, files=files(set_), protocol=choices(protocol))
     if json_:
         print_json(made.summary())
     else:
@@ -225,12 +227,10 @@ def plan(
 
 @app.command("list")
 def list_(what: Annotated[_Listed, typer.Argument(help="What to list.")], json_: JsonOption = False) -> None:
-    """List tasks, datasets or models."""
+    """List tasks, datasets, models or detectors."""
     from fgbench.report import catalogue, screen
 
-    rows = {_Listed.tasks: catalogue.tasks, _Listed.datasets: catalogue.datasets, _Listed.models: catalogue.models}[
-        what
-    ]()
+    rows = getattr(catalogue, what.value)()
     if json_:
         print_json(rows)
     else:

@@ -82,11 +82,12 @@ def evaluate_part(
     report = run(plan, running.engine, on_error=on_error, progress=progress)
     finished = Finished([], [], None, running.notes())
     for outcome in report.outcomes:
+        name = with_choices(running.name, outcome.planned.spec.protocol.chosen)
+        target = results_folder.model_folder(root, name, running.identity.weights_sha256)
+        save_answers(outcome, running.engine, target, effective.get("limit"))
         if outcome.scores is None:
             finished.left.append(outcome)
             continue
-        name = with_choices(running.name, outcome.planned.spec.protocol.chosen)
-        target = results_folder.model_folder(root, name, running.identity.weights_sha256)
         record = build_record(
             outcome,
             report,
@@ -96,8 +97,7 @@ def evaluate_part(
             arguments={"passed": dict(passed), "effective": {**effective, **running.effective}},
         )
         results_folder.save(record, outcome.scores.outcomes, target)
-        save_answers(outcome, running.engine, target)
-        save_pictures(outcome, running.engine, target, save_visuals)
+        save_pictures(outcome, running.engine, target, save_visuals, effective.get("limit"))
         finished.records.append(record)
         finished = finished._replace(folder=target)
     return finished

@@ -99,6 +99,7 @@ def choose(selected: Sequence[tuple[Task, DatasetSpec]], choices: Mapping[str, s
     chosen = []
     for task, spec in selected:
         own = {name: value for name, value in choices.items() if name in spec.protocol.choices}
+        own = {name: spec.protocol.choices[name].canonical(value) for name, value in own.items()}
         differing = {name: value for name, value in own.items() if value != spec.protocol.choices[name].default}
         chosen.append((task, replace(spec, protocol=replace(spec.protocol, chosen=differing))))
     return chosen

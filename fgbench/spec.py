@@ -86,6 +86,10 @@ class Choice:
     help: str
     scoring: bool = False
 
+    def canonical(self, value: str) -> str:
+        """One spelling per value: ``0.5`` for ``0.50``."""
+        return value if self.allowed is not None else f"{float(value):g}"
+
     def allows(self, value: str) -> bool:
         """May this be chosen?"""
         if self.allowed is not None:

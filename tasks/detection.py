@@ -94,12 +94,6 @@ def _spec(split: str, **parts: Any) -> DatasetSpec:
                 "3", f"lvis-{split}", metric.replace("ap", "AP"), method="LLMDet + {}", backbone="Swin-T + {}"
             )
             for metric in _FOUR
-        }
-        | {
-            MetricKey("detector", metric): PublishedCell(
-                "3", f"lvis-{split}", metric.replace("ap", "AP"), method="LLMDet", backbone="Swin-T"
-            )
-            for metric in _FOUR
         },
         shown=tuple(MetricKey(subset, metric) for subset in ("fused", "detector") for metric in _FOUR),
         **parts,

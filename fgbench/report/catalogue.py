@@ -7,6 +7,7 @@ from typing import Any
 
 from fgbench import models as model_names
 from fgbench import selection
+from fgbench.detector import detectors as detector_names
 from fgbench.errors import UsageError
 from fgbench.models import ModelEntry
 from fgbench.registry import unknown_name
@@ -79,6 +80,22 @@ def models() -> list[Row]:
     return rows
 
 
+def detectors() -> list[Row]:
+    """One row per declared detector and scheme; nothing is loaded."""
+    return [
+        {"id": name, "title": entry.model.title if entry.model else entry.family.title,
+         "source": entry.model.target if entry.model else f"e.g. {entry.family.example}",
+         "licence": entry.model.licence if entry.model else ""}
+        for name, entry in _detector_entries().items()
+    ]  # fmt: skip
+
+
+def _detector_entries() -> dict[str, ModelEntry]:
+    registry = detector_names()
+    found = {name: registry.get(name) for name in registry}
+    return {name: entry for name, entry in found.items() if isinstance(entry, ModelEntry)}
+
+
 def facts(name: str) -> Row:
     """Everything declared about a dataset or a model.
 
@@ -88,6 +105,10 @@ def facts(name: str) -> Row:
     if name in selection.datasets():
         _, spec = selection.datasets().get(name)
         return _dataset(spec)
+    if name in _detector_entries():
+        entry = _detector_entries()[name]
+        declared = asdict(entry.model) if entry.model else {"id": name, "example": entry.family.example}
+        return {"kind": "detector", **declared, "family": entry.family.scheme, "loaded by": entry.family.factory}
     models = model_names.registry()
     name = name.removesuffix(":…")  # as `list models` prints schemes
     if name not in models:
@@ -110,6 +131,8 @@ def _dataset(spec: DatasetSpec) -> Row:
     content = asdict(spec)
     for name in ("main", "shown"):
         content[name] = [f"{subset}/{metric}" for subset, metric in content[name]]
+    for choice in content["protocol"]["choices"].values():
+        choice["allowed"] = choice["allowed"] or "any number from 0 to 1"
     content["published"] = {
         f"{key.subset}/{key.metric}": f"table {cell.table}, {cell.dataset}, {cell.metric}"
         + (f" (protocol {cell.protocol}: not comparable)" if cell.protocol else "")

@@ -50,17 +50,21 @@ def model_folder(output: Path, name: str, weights_sha256: str) -> Path:
     return folder
 
 
+def stem(dataset: str, limit: int | None) -> str:
+    """What the files of a dataset's result begin with; those of a limited run are told apart."""
+    return dataset + (f".limit-{limit}" if limit else "")
+
+
 def save(record: Record, outcomes: Mapping[str, npt.NDArray[Any]], folder: Path) -> Path:
     """Write a record and the outcomes of its items; returns the record's path.
 
-    A limited run never takes the place of a full one: its files are called ``<dataset>.limit-<n>``.
+    A limited run never takes the place of a full one (:func:`stem`).
     """
-    limit = record["arguments"]["effective"].get("limit")
-    stem = record["dataset"] + (f".limit-{limit}" if limit else "")
+    name = stem(record["dataset"], record["arguments"]["effective"].get("limit"))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **outcomes)
-    write_atomic(folder / f"{stem}.items.npz", buffer.getvalue())
-    path = folder / f"{stem}.json"
+    write_atomic(folder / f"{name}.items.npz", buffer.getvalue())
+    path = folder / f"{name}.json"
     write_record(record, path)
     return path
 

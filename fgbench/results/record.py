@@ -50,6 +50,9 @@ def build_record(
     assert planned.loaded is not None
     assert scores is not None
     spec = planned.spec
+    # A protocol of its own (a trained segmenter, predictions) has its own rules: those declared here do not hold.
+    declared = "id" not in protocol
+    published = [count for subset, count in spec.published_items.items() if subset in planned.loaded.size]
     values = {(score.subset, score.metric): score.value for score in scores.scores}
     expected = sum(planned.loaded.size.values())
     return {
@@ -61,9 +64,9 @@ def build_record(
             "id": spec.protocol.id,
             "text": asdict(spec.protocol.text),
             "budget": spec.protocol.budget,
-            "choices": {name: spec.protocol.choice(name) for name in spec.protocol.choices},
+            "choices": {name: spec.protocol.choice(name) for name in spec.protocol.choices} if declared else {},
             **protocol,
-            "details": dict(spec.protocol.details),
+            "details": dict(spec.protocol.details) if declared else {},
         },
         "model": dict(model),
         "scores": [asdict(score) for score in scores.scores],
@@ -72,7 +75,7 @@ def build_record(
             "expected": expected,
             "evaluated": scores.evaluated,
             "skipped": dict(sorted(scores.skipped.items())),
-            "published": sum(spec.published_items.values()) or None,
+            "published": sum(published or spec.published_items.values()) or None,
             "ties": dict(scores.ties),
             "texts": outcome.distinct_texts,
             "texts_truncated": outcome.truncated,

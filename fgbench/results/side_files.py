@@ -6,13 +6,13 @@ import io
 from pathlib import Path
 
 from fgbench.data.atomic import write_atomic
-from fgbench.results.folder import slug
+from fgbench.results.folder import slug, stem
 from fgbench.runner.engine import Engine
 from fgbench.runner.run import Outcome
 from fgbench.spec import DrawsPictures, WritesFiles
 
 
-def save_pictures(outcome: Outcome, engine: Engine, folder: Path, count: int) -> list[Path]:
+def save_pictures(outcome: Outcome, engine: Engine, folder: Path, count: int, limit: int | None) -> list[Path]:
     """Write up to ``count`` PNG files to ``<folder>/<dataset>.visuals``, if the task can draw.
 
     Raises:
@@ -26,24 +26,25 @@ def save_pictures(outcome: Outcome, engine: Engine, folder: Path, count: int) ->
     for name, picture in planned.task.pictures(planned.spec, planned.loaded, answers, count):
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
-        path = folder / f"{planned.spec.id}.visuals" / f"{slug(name)}.png"
+        path = folder / f"{stem(planned.spec.id, limit)}.visuals" / f"{slug(name)}.png"
         write_atomic(path, buffer.getvalue())
         written.append(path)
     return written
 
 
-def save_answers(outcome: Outcome, engine: Engine, folder: Path) -> list[Path]:
-    """Write the files that the task makes of the answers, if it makes any.
+def save_answers(outcome: Outcome, engine: Engine, folder: Path, limit: int | None) -> list[Path]:
+    """Write the files that the task makes of the answers, if it makes any; also where nothing could be judged.
 
     Raises:
         StoreError: they cannot be written.
     """
     planned = outcome.planned
-    if not isinstance(planned.task, WritesFiles) or planned.loaded is None:
+    if not isinstance(planned.task, WritesFiles) or planned.loaded is None or not outcome.answered:
         return []
     answers = engine.answers(planned.spec.id).answers
     written = []
     for name, content in planned.task.submission(planned.spec, planned.loaded, answers):
-        write_atomic(folder / slug(name), content)
-        written.append(folder / slug(name))
+        path = folder / slug(name.replace(planned.spec.id, stem(planned.spec.id, limit), 1))
+        write_atomic(path, content)
+        written.append(path)
     return written

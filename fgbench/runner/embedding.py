@@ -42,8 +42,8 @@ class EmbeddingEngine:
             if isinstance(each, Generate):
                 return (
                     f"needs generated text, and {info.name} alone only embeds pictures and texts. In the paper a chat "
-                    "model was trained on top of such a vision tower: evaluate that one with --model ('fgbench list "
-                    "models' shows the kind chat model)."
+                    "model was trained on top of such a vision tower: name that one with --chat, or evaluate it alone "
+                    "with --model ('fgbench list models' shows the kind chat model)."
                 )
             if info.dense is None and isinstance(each, LabelMaps):
                 return f"needs dense features, and {info.name} has none in the space of its texts."

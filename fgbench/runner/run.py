@@ -33,6 +33,7 @@ class Outcome:
         truncated: texts (of this dataset, distinct) longer than the model's text length.
         distinct_texts: how many distinct texts it has.
         seconds: scoring time.
+        answered: has the model answered its requests?
     """
 
     planned: PlannedDataset
@@ -42,6 +43,7 @@ class Outcome:
     truncated: int = 0
     distinct_texts: int = 0
     seconds: float = 0.0
+    answered: bool = False
 
     @property
     def uses_regions(self) -> bool:
@@ -167,13 +169,13 @@ def judge(
     try:
         scores = planned.task.score(planned.spec, planned.loaded, gathered.answers)
     except DataError as problem:  # ground truth that is read while scoring
-        return Outcome(planned, problem=problem)
+        return Outcome(planned, problem=problem, answered=True)
     if scores.skipped and on_error == "fail":
-        return Outcome(planned, problem=_incomplete(planned, scores.skipped, scores.examples))
+        return Outcome(planned, problem=_incomplete(planned, scores.skipped, scores.examples), answered=True)
     if not scores.evaluated:
         lacking = set(scores.skipped) == {"image_missing"}
         found = _missing(planned) if lacking else _incomplete(planned, scores.skipped, scores.examples)
-        return Outcome(planned, problem=found)
+        return Outcome(planned, problem=found, answered=True)
     return Outcome(
         planned,
         scores,
@@ -181,6 +183,7 @@ def judge(
         distinct_texts=gathered.distinct_texts,
         truncated=gathered.truncated,
         seconds=time.perf_counter() - start,
+        answered=True,
     )
 
 
