@@ -47,6 +47,31 @@ FGCLIP2 = Family(
     accepts=lambda path: read_config(path).get("model_type") == "fgclip2",
 )
 
+_ONLY_MINI = "trained on the procedural world of the miniature suite; says nothing about real pictures"
+
+BUNDLED = Family(
+    scheme="bundled",
+    title="Small models that come with fgbench, trained on the world of the miniature suite",
+    factory="fgbench.adapters.fgclip2:bundled",
+    example="bundled:fgclip2-tiny",
+    options=_BUDGET,
+    models=tuple(
+        ModelSpec(
+            id=name,
+            title=title,
+            target=name,
+            licence="Apache-2.0",
+            languages=("en", "zh"),
+            note=_ONLY_MINI,
+            chat="llava-untrained",
+        )
+        for name, title in (
+            ("fgclip2-tiny", "FG-CLIP 2 architecture, 1.6 million parameters"),
+            ("fgclip2-tiny-early", "The same, from an early checkpoint: weaker"),
+        )
+    ),
+)
+
 UNTRAINED = Family(
     scheme="untrained",
     title="Small models with random weights: the chance level, and a way to try the suite without weights",
@@ -129,6 +154,7 @@ HF = Family(
 FAMILIES = (
     FGCLIP2,
     FGCLIP1,
+    BUNDLED,
     UNTRAINED,
     OPENCLIP,
     EVACLIP,

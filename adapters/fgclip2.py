@@ -6,8 +6,10 @@ from a head of their own. Pictures keep their aspect ratio and spend 128 to 1024
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,19 @@ def load(target: str, *, budget: str | int | None = None, revision: str | None =
         settings={"weights_stored_as": ", ".join(precisions)},
     )
     return FgClip2Adapter(info, module, tokenizer, patches)
+
+
+def bundled(target: str, *, budget: str | int | None = None) -> FgClip2Adapter:
+    """Load one of the small models that come with fgbench; needs no network.
+
+    Args:
+        target: its name.
+        budget: as in :func:`load`.
+    """
+    with as_file(files("fgbench.adapters").joinpath("weights").joinpath(target)) as folder:
+        adapter = load(str(folder), budget=budget)
+    adapter.info = dataclasses.replace(adapter.info, name=target, source=f"bundled with fgbench: {target}")
+    return adapter
 
 
 def untrained(target: str, *, seed: str | int = "0") -> FgClip2Adapter:

@@ -149,8 +149,14 @@ def eval_(
 
 @app.command()
 def score(
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Id of one dataset.")],
     predictions: Annotated[Path, typer.Option("--predictions", "-p", help="File or folder with the predictions.")],
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Id of one dataset.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task", "-t", help="Or a task: the folder holds a file or folder per dataset, called by its id."
+        ),
+    ] = None,
     name: Annotated[str, typer.Option(help="What results call the maker of the predictions.")] = "predictions",
     option: Annotated[
         list[str] | None,
@@ -168,9 +174,12 @@ def score(
 ) -> None:
     """Score predictions that were made elsewhere (label maps, detections, answers). Loads no model."""
     from fgbench.score_api import score as score_predictions
+    from fgbench.score_api import score_task
 
-    result = score_predictions(
-        dataset,
+    if dataset is None and task is None:
+        raise UsageError("Say what the predictions are for: --dataset ID, or --task ID.")
+    result = (score_task if dataset is None else score_predictions)(
+        dataset or str(task),
         predictions,
         name=name,
         options=reading_options(option),

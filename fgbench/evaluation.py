@@ -11,7 +11,7 @@ from fgbench.requests import Generate
 from fgbench.results import folder as results_folder
 from fgbench.results.environment import describe
 from fgbench.results.record import Record, build_record, describe_model
-from fgbench.results.side_files import save_answers, save_pictures
+from fgbench.results.side_files import save_answers, save_pictures, save_tables
 from fgbench.runner.plan import Plan, PlannedDataset
 from fgbench.runner.run import Outcome, run
 
@@ -97,6 +97,7 @@ def evaluate_part(
             arguments={"passed": dict(passed), "effective": {**effective, **running.effective}},
         )
         results_folder.save(record, outcome.scores.outcomes, target)
+        save_tables(outcome.scores, record["dataset"], target, effective.get("limit"))
         save_pictures(outcome, running.engine, target, save_visuals, effective.get("limit"))
         finished.records.append(record)
         finished = finished._replace(folder=target)

@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fgbench import selection
 from fgbench.api import DEFAULT_OUTPUT, Evaluation, NotEvaluated, plan
 from fgbench.data.digests import file_sha256
 from fgbench.errors import DataMissingError, UsageError
@@ -15,6 +16,32 @@ from fgbench.spec import ScoresPredictions
 
 if TYPE_CHECKING:
     from fgbench.runner.run import OnError
+
+
+def score_task(task: str, predictions: str | Path, **options: Any) -> Evaluation:
+    """Score the predictions for several datasets of a task.
+
+    Args:
+        task: its id.
+        predictions: folder with a file or folder for each dataset, called by its id (``gqa.jsonl``, ``voc-21``).
+        options: as for :func:`score`.
+
+    Raises:
+        UsageError: no such task, or nothing in the folder is called like one of its datasets.
+        DataMissingError, DataError: as for :func:`score`.
+    """
+    place = Path(predictions)
+    names = [spec.id for _, spec in selection.select(task, None)]
+    found = {path.name if path.is_dir() else path.stem: path for path in sorted(place.glob("*"))}
+    wanted = [name for name in names if name in found]
+    if not wanted:
+        raise UsageError(f"{place}: expected files or folders called {', '.join(names)}; or name one with --dataset.")
+    parts = [score(name, found[name], **options) for name in wanted]
+    return Evaluation(
+        tuple(record for part in parts for record in part.records),
+        tuple(each for part in parts for each in part.not_evaluated),
+        next((part.folder for part in parts if part.records), parts[0].folder),
+    )
 
 
 def score(
@@ -62,6 +89,7 @@ def score(
     from fgbench.results import folder as results_folder
     from fgbench.results.environment import describe
     from fgbench.results.record import build_record, describe_predictions
+    from fgbench.results.side_files import save_tables
     from fgbench.runner.features import Gathered
     from fgbench.runner.run import RunReport, judge
 
@@ -85,5 +113,6 @@ def score(
         arguments={"passed": passed, "effective": {**passed, "limit": limit, "on_error": on_error}},
     )
     results_folder.save(record, outcome.scores.outcomes, target)
+    save_tables(outcome.scores, dataset, target, limit)
     results_folder.write_csv(root)
     return Evaluation((record,), (), target)

@@ -227,6 +227,7 @@ class Scores:
         outcomes: one array per query set, for pairwise comparison of models (ids and ranks).
         ties: queries whose result was decided by the tie rule, by score.
         examples: what exactly was wrong with the first item skipped for a reason.
+        tables: for people, by name: columns of equal length; written as CSV beside the record.
     """
 
     scores: Sequence[Score]
@@ -235,6 +236,7 @@ class Scores:
     outcomes: Mapping[str, npt.NDArray[Any]]
     ties: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, npt.NDArray[Any]]] = field(default_factory=dict)
 
 
 @runtime_checkable

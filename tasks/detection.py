@@ -243,6 +243,13 @@ class Detection:
             skipped + loaded.rejected,
             outcomes={"category": items.split.pictures.category_ids, "frequency": truth.frequency}
             | {f"ap/{name}": values for name, values in by_category.items()},
+            tables={
+                "categories": {
+                    "category": np.array(items.split.pictures.names),
+                    "frequency": truth.frequency,
+                    **{f"ap {name}": values for name, values in by_category.items()},
+                }
+            },
         )
 
     def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:

@@ -135,6 +135,14 @@ class Segmentation:
                 "problem": np.array(problems, dtype=str),
             },
             examples=examples,
+            tables={
+                "classes": {
+                    "class": np.array(names),
+                    "iou": metrics.class_iou(total),
+                    "pixels": metrics.true_pixels(total),
+                    "predicted": metrics.predicted_pixels(total),
+                }
+            },
         )
 
     def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:

@@ -131,9 +131,7 @@ def text_vector(text: str, path: str) -> Tensor:
 
 
 def fake_encoder(adapter: FakeAdapter, folder: Path, *, batch_size: int = 4, workers: int = 0) -> Encoder:
-    return Encoder(
-        adapter, CPU, "fp32", batch_size, workers, FeatureStore(folder), AnswerStore(folder / "answers")
-    )
+    return Encoder(adapter, CPU, "fp32", batch_size, workers, FeatureStore(folder), AnswerStore(folder / "answers"))
 
 
 def dataset_spec(name: str = "pictures", **changes: Any) -> DatasetSpec:

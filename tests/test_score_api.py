@@ -16,8 +16,8 @@ from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError, DataMissingError, UsageError
 from fgbench.registry import Registry
 from fgbench.requests import Embeddings, Generate, Prompt, Replies
-from fgbench.score_api import score
-from fgbench.spec import DatasetSpec, Loaded, Scores
+from fgbench.score_api import score, score_task
+from fgbench.spec import DatasetSpec, Loaded, Predictions, Scores
 
 from .fakes import FakeTask, dataset_spec
 
@@ -28,17 +28,16 @@ class Numbers(FakeTask):
     """Right answers are "1"; predictions are a JSON list of answers."""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
-        return Loaded(["a", "b", "c"], size={"*": 3})
+        return Loaded(["a", "b", "c"], size={"*": 3}, notes=("made for the test",))
 
     def requests(self, spec: DatasetSpec, loaded: Loaded) -> Mapping[str, Any]:
         return {"replies": Generate([Prompt(text) for text in loaded.items])}
 
-    def predictions(
-        self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]
-    ) -> Mapping[str, Any]:
+    def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:
         if set(options) - {"strip"}:
             raise UsageError("Expected the option strip.")
-        return {"replies": Replies(json.loads(place.read_text()))}
+        texts = json.loads(place.read_text())
+        return Predictions({"replies": Replies(texts)}, (f"{len(texts)} answers from a file",))
 
     def score(self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Any]) -> Scores:
         replies: Replies = features["replies"]
@@ -72,6 +71,7 @@ def test_a_record_is_written(run: Run, tmp_path: Path) -> None:
     assert record["model"]["kind"] == "external"
     assert record["model"]["settings"] == {"strip": "no"}
     assert len(record["model"]["sha256"]) == 64
+    assert list(record["notes"]) == ["made for the test", "3 answers from a file"]
     assert record["counts"]["expected"] == record["counts"]["evaluated"] == 3
     assert "their model" in (tmp_path / "out/results.csv").read_text()
     saved = json.loads((tmp_path / "out/their_model/numbers.json").read_text())
@@ -98,3 +98,17 @@ def test_predictions_that_do_not_fit_are_not_scored(run: Run) -> None:
     result = run(["1"])
     assert (result.exit_code, result.records) == (1, ())
     assert "three answers" in result.not_evaluated[0].reason
+
+
+def test_a_folder_with_a_file_per_dataset(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run()
+    monkeypatch.setattr(selection, "select", lambda task, dataset: [selection.datasets().get("numbers")])
+    folder = tmp_path / "all"
+    folder.mkdir()
+    with pytest.raises(UsageError, match="called numbers"):
+        score_task("fake-task", folder)
+    (folder / "numbers.json").write_text(json.dumps(["1", "1", "1"]))
+    (folder / "other.json").write_text("[]")
+    result = score_task("fake-task", folder, name="x", data_root=tmp_path / "data", output=tmp_path / "out")
+    assert [record["dataset"] for record in result.records] == ["numbers"]
+    assert result.records[0]["arguments"]["passed"]["predictions"] == "numbers.json"

@@ -85,7 +85,7 @@ def write_csv(output: Path) -> Path:
     writer.writeheader()
     for record in records(output):
         for row in rows(record):
-            writer.writerow({key: _neutral(value) for key, value in row.items()})
+            writer.writerow({key: neutral(value) for key, value in row.items()})
     path = output / "results.csv"
     write_atomic(path, buffer.getvalue().encode())
     return path
@@ -120,9 +120,9 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
         }
 
 
-def _neutral(value: Any) -> Any:
-    """Spreadsheets run cells that start like a formula: put an apostrophe before them. A lone carriage return, which
-    the writer does not quote, would start a row of its own.
+def neutral(value: Any) -> Any:
+    """A cell that is safe to open. Spreadsheets run cells that start like a formula: put an apostrophe before them. A
+    lone carriage return, which the writer does not quote, would start a row of its own.
     """
     if not isinstance(value, str):
         return value

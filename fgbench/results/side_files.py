@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
 
 from fgbench.data.atomic import write_atomic
-from fgbench.results.folder import slug, stem
+from fgbench.results.folder import neutral, slug, stem
 from fgbench.runner.engine import Engine
 from fgbench.runner.run import Outcome
-from fgbench.spec import DrawsPictures, WritesFiles
+from fgbench.spec import DrawsPictures, Scores, WritesFiles
 
 
 def save_pictures(outcome: Outcome, engine: Engine, folder: Path, count: int, limit: int | None) -> list[Path]:
@@ -28,6 +29,25 @@ def save_pictures(outcome: Outcome, engine: Engine, folder: Path, count: int, li
         picture.save(buffer, format="PNG")
         path = folder / f"{stem(planned.spec.id, limit)}.visuals" / f"{slug(name)}.png"
         write_atomic(path, buffer.getvalue())
+        written.append(path)
+    return written
+
+
+def save_tables(scores: Scores, dataset: str, folder: Path, limit: int | None) -> list[Path]:
+    """Write the task's tables to ``<dataset>.<table>.csv``; a number that is not defined is an empty cell.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    written = []
+    for name, columns in scores.tables.items():
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(columns)
+        for row in zip(*columns.values(), strict=True):
+            writer.writerow("" if value != value else neutral(value) for value in row)
+        path = folder / f"{stem(dataset, limit)}.{slug(name)}.csv"
+        write_atomic(path, buffer.getvalue().encode())
         written.append(path)
     return written
 

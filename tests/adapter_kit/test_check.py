@@ -131,6 +131,8 @@ class TestMembers:
         ({"languages": ("english",)}, "expected BCP 47 tags"),
         ({"dense": False, "region_default": "roi"}, "region_default is 'roi', dense None"),
         ({"dense_pooling": "mean"}, "dense_pooling is 'mean'"),
+        ({"window": 0}, "window is 0, expected the side of the square input"),
+        ({"window": (224, 224)}, "window is (224, 224)"),
         ({"dim": "8"}, "dim is '8'"),
         ({"source": ""}, "source is ''"),
         ({"settings": {"dtype": torch.float32}}, "cannot be written to a result"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from fgbench.adapter_kit.findings import Check
 
 from ..fakes import DIM
 from .broken import (
+    Good,
     centred,
     checked,
     dense_only,
@@ -165,6 +167,23 @@ def test_tokens_in_another_order_are_worth_a_warning() -> None:
     assert (each.status, "Expected tokens row by row" in each.text) == ("warn", True)
     each = found(checked(with_images(dense_only(with_class_token))), "dense features")
     assert (each.status, "Is it a class token?" in each.text) == ("warn", True)
+
+
+def squash(image: Image.Image, view: str) -> Image.Image:
+    return image.resize((96, 96))
+
+
+def test_a_window_belongs_to_models_of_fixed_resolution() -> None:
+    adapter = with_preprocessor(picture=squash)
+    each = found(checked(adapter), "window")
+    assert (each.status, "get a grid of 3×3, but info.window is None" in each.text) == ("warn", True)
+    adapter.info = dataclasses.replace(adapter.info, window=96)
+    each = found(checked(adapter), "window")
+    assert (each.status, each.text) == ("pass", "96 pixels")
+    assert found(checked(Good()), "window").text == "variable resolution"
+    each = found(checked(Good(window=96)), "window")
+    assert (each.status, "get 3 different grids" in each.text) == ("warn", True)
+    assert found(checked(Good(dense=False, window=96)), "window").status == "n/a"
 
 
 def test_last_bits_are_worth_a_warning() -> None:

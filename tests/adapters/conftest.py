@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import safetensors.torch
+import torch
 
 from fgbench.adapters.fgclip2 import FgClip2Adapter, untrained
 
@@ -50,3 +52,10 @@ def checkpoint(tmp_path: Path, small: FgClip2Adapter) -> Path:
     small._tokenizer.save(str(folder / "tokenizer.json"))
     safetensors.torch.save_file(small.module.state_dict(), folder / "model.safetensors")
     return folder
+
+
+@pytest.fixture
+def inference() -> Iterator[None]:
+    """As the engine calls an adapter."""
+    with torch.inference_mode():
+        yield

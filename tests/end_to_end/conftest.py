@@ -9,20 +9,21 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+import fgbench
 from fgbench.adapter import AdapterInfo, ImageFeatures, Preprocessor, Purpose, TextFeatures
+from fgbench.api import Evaluation
 from fgbench.requests import TextKind
 
+from .results import Run
 from .shapes.layouts import write_layouts
 from .shapes.scenes import make_scenes
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 FAULTS = Path(__file__).resolve().parent / "faults"
 
@@ -72,6 +73,17 @@ class Data:
         for name, change in lists.items():
             content[name] = change(content[name]) if callable(change) else change
         path.write_text(json.dumps(content), encoding="utf-8")
+
+    def add_picture(self) -> Path:
+        """Add a picture that only coco knows."""
+        picture = self.picture().with_name("999.png")
+        Image.effect_noise((90, 60), 80).save(picture)
+        self.edit(
+            self.captions,
+            images=lambda rows: [*rows, {"id": 999, "file_name": picture.name}],
+            annotations=lambda rows: [*rows, {"id": 999, "image_id": 999, "caption": "Noise."}],
+        )
+        return picture
 
 
 def write_data(root: Path, scenes: int, seed: int = 7) -> Data:
@@ -163,7 +175,7 @@ class ThumbnailPreprocessor:
         """One treatment for everything."""
         return "thumbnail"
 
-    def __call__(self, image: Image, view: str) -> dict[str, Tensor]:
+    def __call__(self, image: Image.Image, view: str) -> dict[str, Tensor]:
         """The pixels as uint8 [16, 3]."""
         pixels = image.resize((4, 4)).tobytes()
         return {"pixels": torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(16, 3)}
@@ -209,3 +221,14 @@ class Thumbnail:
 def thumbnail() -> Thumbnail:
     """A model that a test may damage."""
     return Thumbnail()
+
+
+@pytest.fixture
+def run(data: Data, thumbnail: Thumbnail, tmp_path: Path) -> Run:
+    """Evaluates the three generated datasets into the same folder every time."""
+
+    def evaluate(**options: Any) -> Evaluation:
+        options = {"data_root": data.root, "output": tmp_path / "results", "device": "cpu", **options}
+        return fgbench.evaluate(thumbnail, None, data.IDS, **options)
+
+    return evaluate

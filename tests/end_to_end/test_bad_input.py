@@ -1,11 +1,9 @@
-"""Whatever is wrong with files, pictures, boxes or the model: a clear message, an honest denominator, nothing lost."""
+"""Whatever is wrong with files, pictures or boxes: a clear message, an honest denominator, nothing lost."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import shutil
 import struct
 import zipfile
@@ -15,61 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 
-import fgbench
-from fgbench.adapter import ImageFeatures, TextFeatures
-from fgbench.api import Evaluation
-from fgbench.errors import FgbenchError, ModelError, StoreError, UsageError
 from fgbench.runner.progress import Progress
 
+from .results import Run, counters, record, skipped
+
 if TYPE_CHECKING:
-    from tests.end_to_end.conftest import Data, Shell, Thumbnail
-
-Run = Callable[..., Evaluation]
-
-
-@pytest.fixture
-def run(data: Data, thumbnail: Thumbnail, tmp_path: Path) -> Run:
-    """Evaluates the three generated datasets into the same folder every time."""
-
-    def evaluate(**options: Any) -> Evaluation:
-        options = {"data_root": data.root, "output": tmp_path / "results", "device": "cpu", **options}
-        return fgbench.evaluate(thumbnail, None, data.IDS, **options)
-
-    return evaluate
-
-
-def record(result: Evaluation, dataset: str) -> dict[str, Any]:
-    """The record of a dataset."""
-    [found] = [each for each in result.records if each["dataset"] == dataset]
-    return found
-
-
-def counters(result: Evaluation) -> dict[str, int]:
-    """What the run encoded."""
-    return dict(result.records[0]["timings"]["counters"])
-
-
-def skipped(result: Evaluation, dataset: str) -> dict[str, int]:
-    """What was skipped, after a look at the sum: evaluated and skipped items make up the dataset."""
-    counts = record(result, dataset)["counts"]
-    assert counts["evaluated"] + sum(counts["skipped"].values()) == counts["expected"]
-    return dict(counts["skipped"])
-
-
-def captioned(data: Data) -> Path:
-    """Add a picture that only coco knows."""
-    picture = data.picture().with_name("999.png")
-    from PIL import Image
-
-    Image.effect_noise((90, 60), 80).save(picture)
-    data.edit(
-        data.captions,
-        images=lambda rows: [*rows, {"id": 999, "file_name": picture.name}],
-        annotations=lambda rows: [*rows, {"id": 999, "image_id": 999, "caption": "Noise."}],
-    )
-    return picture
+    from tests.end_to_end.conftest import Data
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -98,7 +48,7 @@ def bomb(width: int, height: int) -> bytes:
     ids=["truncated", "header cut", "empty", "web page", "bomb", "bomb that Pillow refuses"],
 )
 def test_a_broken_picture(run: Run, data: Data, damage: Callable[[bytes], bytes], message: str) -> None:
-    picture = captioned(data)
+    picture = data.add_picture()
     content = picture.read_bytes()
     picture.write_bytes(damage(content))
 
@@ -140,7 +90,7 @@ class At:
 
 @pytest.mark.parametrize("stage", ["checking pictures", "images"])
 def test_a_picture_that_disappears_after_the_plan(run: Run, data: Data, stage: str) -> None:
-    picture = captioned(data)
+    picture = data.add_picture()
     content = picture.read_bytes()
     vanish: Progress = At(stage, picture.unlink)
     failed = run(progress=vanish)
@@ -333,168 +283,3 @@ def test_a_dataset_without_items_has_no_score(run: Run, data: Data) -> None:
     result = run(on_error="skip")
     assert not result.records
     assert [problem.dataset for problem in result.not_evaluated] == list(data.IDS)
-
-
-def test_nan_for_a_picture_names_it_and_keeps_the_texts(
-    run: Run, data: Data, thumbnail: Thumbnail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    picture = captioned(data)
-    healthy = thumbnail.encode_images
-
-    def poisoned(batch: Any, *, dense: bool) -> ImageFeatures:
-        features = healthy(batch, dense=dense)
-        features.pooled[:, 3] = torch.where(grey(batch), torch.nan, features.pooled[:, 3])
-        return features
-
-    def grey(batch: Any) -> torch.Tensor:
-        return torch.eq(batch["pixels"].amax(2), batch["pixels"].amin(2)).all(1)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(thumbnail, "encode_images", poisoned)
-        with pytest.raises(ModelError, match=r"thumbnail returned NaN or infinity for 1 of \d+ inputs") as caught:
-            run()
-    assert str(picture) in str(caught.value)
-    assert not list((tmp_path / "results").glob("*/*.json"))
-    result = run()
-    assert counters(result)["texts_encoded"] == 0
-    assert result.exit_code == 0
-
-
-def test_nan_for_a_text_names_it(run: Run, thumbnail: Thumbnail, monkeypatch: pytest.MonkeyPatch) -> None:
-    healthy = thumbnail.encode_texts
-
-    def poisoned(texts: Any, kind: Any) -> TextFeatures:
-        vectors, truncated = healthy(texts, kind)
-        return TextFeatures(vectors / torch.tensor([[float("ring" not in text)] for text in texts]), truncated)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(thumbnail, "encode_texts", poisoned)
-        with pytest.raises(ModelError, match="ring"):
-            run()
-    assert run().exit_code == 0
-
-
-def test_features_of_a_wrong_shape_are_refused(run: Run, thumbnail: Thumbnail, monkeypatch: pytest.MonkeyPatch) -> None:
-    healthy = thumbnail.encode_images
-
-    def narrow(batch: Any, *, dense: bool) -> ImageFeatures:
-        return healthy(batch, dense=dense)._replace(pooled=torch.zeros(1, 2))
-
-    monkeypatch.setattr(thumbnail, "encode_images", narrow)
-    with pytest.raises(ModelError, match=r"pooled features are \[1, 2\], expected \[12, 8\]"):
-        run()
-
-
-@pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Lets so many files be written, and none after them."""
-
-    def after(files: int) -> None:
-        left = iter(range(files))
-        sync = os.fsync
-
-        def fsync(descriptor: int) -> None:
-            if next(left, None) is None:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            sync(descriptor)
-
-        monkeypatch.setattr(os, "fsync", fsync)
-
-    return after
-
-
-def test_no_space_left(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_disk: Callable[[int], None]
-) -> None:
-    """Wherever it happens among the files of a run: chunks, records with their outcomes, the table."""
-    whole = tmp_path / "whole"
-    run(output=whole)
-    chunks = len(list(whole.glob("features/*/*")))
-    for files in range(sum(path.is_file() for path in whole.rglob("*"))):
-        output = tmp_path / f"results {files}"
-        full_disk(files)
-        with pytest.raises(StoreError, match="no space left on the disk") as caught:
-            run(output=output)
-        monkeypatch.undo()
-        assert str(output) in str(caught.value)
-        assert "--output" in str(caught.value)
-        written = [path for path in output.rglob("*") if path.is_file()]
-        assert len(written) == files, written
-        for path in output.glob("*/*.json"):
-            json.loads(path.read_text(encoding="utf-8"))
-            assert path.with_suffix(".items.npz") in written
-
-        kept = len(list(output.glob("features/*/*")))
-        result = run(output=output)
-        assert result.exit_code == 0
-        assert counters(result)["chunks_encoded"] == len(list(output.glob("features/*/*"))) - kept
-        # Texts are encoded first; the pictures of this run are one chunk.
-        assert (counters(result)["image_passes"] == 0) == (files >= chunks)
-        assert (output / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
-
-
-def test_no_space_left_leaves_the_old_record(
-    run: Run, tmp_path: Path, data: Data, full_disk: Callable[[int], None]
-) -> None:
-    run()
-    path = tmp_path / "results/thumbnail/coco.json"
-    before = path.read_bytes()
-    captioned(data)
-    full_disk(0)
-    with pytest.raises(StoreError):
-        run()
-    assert path.read_bytes() == before
-
-
-def test_a_damaged_chunk_is_encoded_again(run: Run, tmp_path: Path) -> None:
-    first = run()
-    chunks = sorted((tmp_path / "results").glob("features/*/*.safetensors"))
-    chunks[0].write_bytes(chunks[0].read_bytes()[:-7])
-    content = bytearray(chunks[1].read_bytes())
-    content[-3] ^= 1
-    chunks[1].write_bytes(content)
-    again = run()
-    assert again.notes == ("2 damaged feature files were found and encoded again.",)
-    assert counters(again)["chunks_encoded"] == 2
-    for dataset in ("fg-ovd", "coco-box", "coco"):
-        assert record(first, dataset)["scores"] == record(again, dataset)["scores"]
-
-
-@pytest.mark.parametrize(
-    ("damage", "kind", "message"),
-    [
-        (lambda folder: cut(folder / "model.safetensors"), ModelError, "truncated or damaged"),
-        (lambda folder: (folder / "model.safetensors").unlink(), ModelError, "expected model.safetensors"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"\x80\x02}q"), ModelError, "is a pickle"),
-        (lambda folder: (folder / "tokenizer.json").unlink(), ModelError, "there is no tokenizer.json"),
-        (lambda folder: cut(folder / "tokenizer.json"), ModelError, "tokenizer.json: expected a tokenizer"),
-        (lambda folder: cut(folder / "config.json"), UsageError, "no adapter recognises it"),
-        (lambda folder: (folder / "config.json").unlink(), UsageError, "no adapter recognises it"),
-    ],
-    ids=["weights cut", "no weights", "pickle", "no tokenizer", "tokenizer cut", "config cut", "no config"],
-)
-def test_a_broken_checkpoint(
-    golden: Path, data: Data, tmp_path: Path, damage: Callable[[Path], object], kind: type[FgbenchError], message: str
-) -> None:
-    folder = tmp_path / "checkpoint"
-    shutil.copytree(golden / "fgclip2-tiny", folder)
-    damage(folder)
-    with pytest.raises(kind, match=message) as caught:
-        fgbench.evaluate(str(folder), None, data.IDS, data_root=data.root, output=tmp_path / "results")
-    assert str(folder) in str(caught.value)
-    assert not (tmp_path / "results").exists()
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def test_a_broken_checkpoint_on_the_command_line(golden: Path, data: Data, shell: Shell) -> None:
-    folder = shell.folder / "checkpoint"
-    shutil.copytree(golden / "fgclip2-tiny", folder)
-    cut(folder / "model.safetensors")
-    done = shell("eval", "--model", folder, "-d", "coco", "--data-root", data.root)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "model.safetensors: expected safetensors weights, but the file" in done.stderr
-    assert "Traceback" not in done.stderr

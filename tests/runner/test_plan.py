@@ -9,6 +9,7 @@ import pytest
 from fgbench.errors import CapabilityError, DataError, DataMissingError, UsageError
 from fgbench.requests import ClassPrompts, ImageRef, Images, Regions, Request, Texts
 from fgbench.runner.plan import Plan, PlannedDataset, counts, make_plan
+from fgbench.spec import DatasetSpec, Loaded
 
 from ..fakes import FakeTask, dataset_spec, save_pictures
 
@@ -58,6 +59,28 @@ def test_a_dataset_that_cannot_be_read_does_not_stop_the_others(
     summary = made.summary()["datasets"]
     assert summary["one"]["problem"] == str(problem)
     assert summary["two"]["problem"] is None
+
+
+@pytest.mark.parametrize(
+    ("problem", "status"),
+    [
+        (DataMissingError("no proposals"), "missing"),
+        (CapabilityError("not possible"), "missing"),
+        (DataError("broken proposals"), "broken"),
+    ],
+)
+def test_items_are_kept_where_only_the_requests_are_impossible(tmp_path: Path, problem: Exception, status: str) -> None:
+    """Predictions can be scored without what a model would need."""
+
+    class Unaskable(FakeTask):
+        def requests(self, spec: DatasetSpec, loaded: Loaded) -> Mapping[str, Request]:
+            raise problem
+
+    (planned,) = make_plan(Unaskable({"one": {}}).selection(), tmp_path).datasets
+    assert planned.loaded is not None
+    assert (planned.problem, planned.status, planned.requests) == (problem, status, {})
+    total = counts([planned])
+    assert (total["items"], total["missing"]) == (3, isinstance(problem, DataMissingError))
 
 
 def test_a_bug_in_a_task_is_not_swallowed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -11,12 +12,13 @@ import pytest
 
 from fgbench.adapter import RegionMode
 from fgbench.errors import CapabilityError, DataError, DataMissingError, ModelError
-from fgbench.requests import ClassPrompts, ImageRef, Images, Regions, Request, Texts
+from fgbench.requests import ClassPrompts, Embeddings, ImageRef, Images, Regions, Request, Texts
 from fgbench.runner.embedding import EmbeddingEngine
 from fgbench.runner.encode import Encoder
 from fgbench.runner.plan import make_plan
 from fgbench.runner.progress import Bars, Progress, Silent
 from fgbench.runner.run import OnError, Outcome, RunReport, run
+from fgbench.spec import DatasetSpec, Loaded, Scores
 
 from ..fakes import FakeAdapter, FakeTask, fake_encoder, save_picture, save_pictures
 
@@ -229,6 +231,17 @@ class TestProblems:
         (outcome,) = evaluated(tmp_path, task, on_error="skip").outcomes
         assert outcome.scores is not None
         assert outcome.scores.skipped == {"unknown_category": 2}
+
+    @pytest.mark.parametrize("on_error", ["fail", "skip"])
+    def test_what_was_wrong_with_the_first_item_of_a_reason_is_said(self, tmp_path: Path, on_error: OnError) -> None:
+        class Choosy(FakeTask):
+            def score(self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Embeddings]) -> Scores:
+                examples = {"mask_size": "a.png has 3×2 pixels", "mask_values": "b.png: 77"}
+                return Scores([], 0, Counter(mask_size=2, mask_values=1), {}, examples=examples)
+
+        (outcome,) = evaluated(tmp_path, Choosy({"one": self.GOOD}), on_error=on_error).outcomes
+        assert outcome.scores is None
+        assert "mask_size 2, mask_values 1.\n  a.png has 3×2 pixels\n  b.png: 77\n" in str(outcome.problem)
 
     def test_if_nothing_is_left_there_is_no_result(self, tmp_path: Path, pictures: list[ImageRef]) -> None:
         gone: Wanted = {"i": Images([ImageRef(str(tmp_path / "gone.png"))])}

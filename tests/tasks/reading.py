@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from fgbench.data.files import DatasetFiles
 from fgbench.requests import ClassPrompts, Embeddings, ImageRef, Images, Regions, Request, Texts
@@ -83,6 +85,18 @@ def opened(dataset: str, root: Path, *, limit: int | None = None, **overrides: P
 def excerpt(name: str) -> Any:
     """The content of a JSON excerpt."""
     return json.loads((EXCERPTS / name).read_text(encoding="utf-8"))
+
+
+def there(path: Path) -> Path:
+    """A real file that is too large, or not ours, to lie in the repository."""
+    if not path.exists():
+        pytest.skip(f"{path.name} is not beside the repository")
+    return path
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Rows of a tab-separated list, if it is there."""
+    return list(csv.DictReader(there(path).read_text(encoding="utf-8").split("\n"), delimiter="\t", quoting=3))
 
 
 def write(path: Path, content: str | bytes | object) -> Path:

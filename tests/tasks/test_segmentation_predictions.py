@@ -12,6 +12,7 @@ import pytest
 from pycocotools import mask as coco
 
 from fgbench.errors import DataError, DataMissingError, UsageError
+from fgbench.spec import Predictions
 from fgbench.tasks.segmentation import TASK
 
 from ..layouts import write_json
@@ -49,11 +50,12 @@ class Made:
         for stem, labels in self.maps.items():
             save(self.folder / f"{stem}{suffix}", change(labels))
 
-    def features(self, place: Path | None = None, **options: str) -> Any:
-        return TASK.predictions(self.set.spec, self.set.loaded, place or self.folder, options)
+    def read(self, place: Path | None = None, **options: str) -> Predictions:
+        found: Predictions = TASK.predictions(self.set.spec, self.set.loaded, place or self.folder, options)
+        return found
 
     def scores(self, place: Path | None = None, **options: str) -> dict[str, float]:
-        found = TASK.score(self.set.spec, self.set.loaded, self.features(place, **options))
+        found = TASK.score(self.set.spec, self.set.loaded, self.read(place, **options).answers)
         assert (found.evaluated, found.skipped) == (3, {})
         return values(found)
 
@@ -70,7 +72,7 @@ class TestFolders:
         made = Made(tmp_path, dataset)
         made.write(suffix)
         assert made.scores() == pytest.approx(made.expected, rel=1e-12)
-        assert made.features()["notes"] == ()
+        assert made.read().notes == ()
 
     @pytest.mark.parametrize("dataset", ["ade20k-150", "voc-21"])
     def test_8_bits_where_they_suffice(self, tmp_path: Path, dataset: str) -> None:
@@ -108,11 +110,9 @@ class TestFolders:
         made = Made(tmp_path, "voc-20")
         made.write(".npy", lambda labels: labels.repeat(2, axis=0).repeat(2, axis=1))
         with pytest.raises(DataError, match=r"3 of 3 predictions differ in size .* with 28×18 pixels; .* at 14×9"):
-            made.features()
+            made.read()
         assert made.scores(resize="nearest") == pytest.approx(made.expected, rel=1e-12)
-        assert made.features(resize="nearest")["notes"] == (
-            "3 of 3 predictions were resized to the ground truth (nearest)",
-        )
+        assert made.read(resize="nearest").notes == ("3 of 3 predictions were resized to the ground truth (nearest)",)
 
     def test_missing_and_superfluous_files(self, tmp_path: Path) -> None:
         made = Made(tmp_path, "voc-20")
@@ -120,18 +120,18 @@ class TestFolders:
         first, second, _ = made.maps
         save(made.folder / "other.png", np.zeros((2, 2), np.uint8))
         (made.folder / "log.txt").touch()
-        assert made.features()["notes"] == ("1 predictions belong to no picture of the set",)
+        assert made.read().notes == ("1 predictions belong to no picture of the set",)
         (made.folder / f"{first}.png").unlink()
         (made.folder / f"{second}.png").unlink()
         with pytest.raises(DataMissingError, match=rf"2 of 3 predictions are not in .*, the first is that of {first}"):
-            made.features()
+            made.read()
 
     @pytest.mark.parametrize("dataset", ["ade20k-847", "pascal-context-459"])
     def test_8_bits_are_refused_for_more_classes(self, tmp_path: Path, dataset: str) -> None:
         made = Made(tmp_path, dataset)
         made.write(".png", lambda labels: (labels % 256).astype(np.uint8))
         with pytest.raises(DataError, match="cannot hold more than 255 classes"):
-            made.features()["maps"].read(0)
+            made.read().answers["maps"].read(0)
 
     @pytest.mark.parametrize("form", ["colours", "text", "two"])
     def test_what_is_no_label_map(self, tmp_path: Path, form: str) -> None:
@@ -145,7 +145,7 @@ class TestFolders:
         else:
             save(made.folder / f"{stem}.npy", labels)
         with pytest.raises(DataError, match=stem):
-            made.features()["maps"].read(0)
+            made.read().answers["maps"].read(0)
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ class TestFolders:
 )
 def test_options_that_do_not_exist(tmp_path: Path, dataset: str, options: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Made(tmp_path, dataset).features(None, **options)
+        Made(tmp_path, dataset).read(None, **options)
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.json"])
 def test_predictions_that_are_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataMissingError, match=name):
-        Made(tmp_path, "voc-20").features(tmp_path / name)
+        Made(tmp_path, "voc-20").read(tmp_path / name)
 
 
 class TestDetectron2:
@@ -191,7 +191,7 @@ class TestDetectron2:
         rows = [row for row in self.rows(made.maps) if list(made.maps)[2] not in row["file_name"]]
         path = write_json(tmp_path / "a.json", rows)
         with pytest.raises(DataMissingError, match="1 of 3 predictions are not in"):
-            made.features(path)
+            made.read(path)
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -208,4 +208,4 @@ class TestDetectron2:
         rows: Sequence[dict[str, Any]] = self.rows(made.maps)
         path = write_json(tmp_path / "a.json", [rows[0] | change, *rows[1:]])
         with pytest.raises(DataError, match=message):
-            made.features(path)
+            made.read(path)

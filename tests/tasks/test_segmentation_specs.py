@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from fgbench.report.paper import foreign_protocol
 from fgbench.requests import ClassPrompts, LabelMaps
 from fgbench.runner.windows import NAMES, PRESETS
 from fgbench.spec import DatasetSpec, DrawsPictures, MetricKey, ScoresPredictions, Task
@@ -63,7 +64,11 @@ class TestEach:
         assert {"miou", "background", "upsampling", "tie", "classes"} <= set(protocol.details)
 
     def test_the_paper_s_numbers_are_another_protocol_s(self, spec: DatasetSpec) -> None:
-        assert spec.published == {}
+        assert set(spec.published) == set(spec.main)
+        assert {cell.protocol for cell in spec.published.values()} == {"catseg"}
+        for key in spec.published:
+            assert foreign_protocol(spec, key, spec.protocol.id) == "catseg"
+            assert foreign_protocol(spec, key, "catseg") is None
         assert any("catseg" in note for note in spec.notes)
 
     def test_numbers(self, spec: DatasetSpec) -> None:
