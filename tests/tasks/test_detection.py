@@ -314,7 +314,7 @@ def test_the_declaration(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["lvis-minival", "lvis-val"])
 def test_the_paper_s_rows(name: str) -> None:
-    """Of a model it is called 'LLMDet + X'. The detector's own row is LLMDet's, and may not be the detector used here."""
+    """Of a model it is called 'LLMDet + X'. The detector's own row is LLMDet's, which may not be what is used here."""
     spec = datasets().get(name)[1]
     assert set(spec.published) == set(spec.main) < set(spec.shown)
     printed, others = (
