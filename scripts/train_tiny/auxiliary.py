@@ -69,7 +69,6 @@ class Auxiliary(nn.Module):
             "label": F.cross_entropy(self.label(dense[known]).float(), labels[known]),
         }
 
-
     def attribute_loss(self, regions: Tensor, things: Sequence[Thing]) -> Tensor:
         """Size, texture and colour of regions [K, D]: without this, shapes would be all that is seen."""
         each = []

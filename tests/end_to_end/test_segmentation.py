@@ -60,7 +60,7 @@ def test_one_picture_is_drawn_and_a_second_run_finds_everything(
         assert record["counts"]["expected"] == record["counts"]["evaluated"] == LIMIT
         assert (record["model"]["kind"], record["model"]["window"]) == ("dual encoder", None)
         assert record["protocol"]["choices"] == {"windows": "auto", "templates": "imagenet80"}
-        [drawn] = (first.folder / f"{record['dataset']}.visuals").iterdir()
+        [drawn] = (first.folder / f"{record['dataset']}.limit-{LIMIT}.visuals").iterdir()
         name = (root / VOC / "ImageSets/Segmentation/val.txt").read_text(encoding="utf-8").split()[0]
         assert drawn.name == f"{name}.png"
         with Image.open(drawn) as image, Image.open(root / VOC / f"JPEGImages/{name}.jpg") as picture:
