@@ -89,7 +89,9 @@ class TestProperties:
         assert result.mean("ap").value == pytest.approx(sum(v * n for v, n in parts) / 29, abs=1e-15)
 
     @pytest.mark.parametrize(
-        "transform", [np.sqrt, np.log, lambda score: 5 * score - 9, lambda score: score**3], ids=str
+        "transform",
+        [np.sqrt, np.log, lambda score: 5 * score - 9, lambda score: score**3],
+        ids=["root", "logarithm", "linear", "cube"],
     )
     def test_increasing_transforms_of_all_scores_change_nothing(
         self, synthetic: Pair, transform: Callable[[Any], Any]
