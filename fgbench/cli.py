@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -154,7 +155,7 @@ def score(
     task: Annotated[
         str | None,
         typer.Option(
-            "--task", "-t", help="Or a task: the folder holds a file or folder per dataset, called by its id."
+            "--task", "-t", help="Its task; alone: the folder holds a file or folder per dataset, called by its id."
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="What results call the maker of the predictions.")] = "predictions",
@@ -178,9 +179,9 @@ def score(
 
     if dataset is None and task is None:
         raise UsageError("Say what the predictions are for: --dataset ID, or --task ID.")
-    result = (score_task if dataset is None else score_predictions)(
-        dataset or str(task),
-        predictions,
+    score_them = partial(score_task, str(task)) if dataset is None else partial(score_predictions, dataset, task=task)
+    result = score_them(
+        predictions=predictions,
         name=name,
         options=reading_options(option),
         data_root=data_root,

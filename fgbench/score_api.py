@@ -32,7 +32,10 @@ def score_task(task: str, predictions: str | Path, **options: Any) -> Evaluation
     """
     place = Path(predictions)
     names = [spec.id for _, spec in selection.select(task, None)]
-    found = {path.name if path.is_dir() else path.stem: path for path in sorted(place.glob("*"))}
+    # A run's own answers are called <dataset>.predictions.jsonl; they sort after its record.
+    found = {
+        path.name if path.is_dir() else path.stem.removesuffix(".predictions"): path for path in sorted(place.glob("*"))
+    }
     wanted = [name for name in names if name in found]
     if not wanted:
         raise UsageError(f"{place}: expected files or folders called {', '.join(names)}; or name one with --dataset.")
@@ -48,6 +51,7 @@ def score(
     dataset: str,
     predictions: str | Path,
     *,
+    task: str | None = None,
     name: str = "predictions",
     options: Mapping[str, str] | None = None,
     data_root: str | Path | None = None,
@@ -61,6 +65,7 @@ def score(
 
     Args:
         dataset: id of one dataset.
+        task: the task it belongs to; checked if it is given.
         predictions: file or folder; its format is the task's (docs/predictions.md).
         name: what results call the maker of the predictions.
         options: how they are to be read, by the task's names.
@@ -73,7 +78,7 @@ def score(
         DataMissingError: the predictions are not there.
         DataError: predictions that cannot be understood.
     """
-    selected = plan(None, dataset, data_root=data_root, limit=limit, files=files, protocol=protocol)
+    selected = plan(task, dataset, data_root=data_root, limit=limit, files=files, protocol=protocol)
     if len(selected.datasets) != 1:
         raise UsageError(f"Predictions belong to one dataset, but {len(selected.datasets)} were named.")
     (planned,) = selected.datasets
