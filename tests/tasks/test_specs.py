@@ -90,10 +90,8 @@ PAPER = {
     "coco-box": {"all/top1": 74.9},
     "lvis-box": {"full/top1": 47.3, "val2017/top1": 47.3},
     "boxclass-cn": {"all/top1": 60.7},
-    "lvis-minival": {"fused/ap": 51.6, "fused/apr": 47.5, "fused/apc": 50.7, "fused/apf": 53.2}
-    | {"detector/ap": 44.7, "detector/apr": 37.3, "detector/apc": 39.5, "detector/apf": 50.7},
-    "lvis-val": {"fused/ap": 44.0, "fused/apr": 37.4, "fused/apc": 42.8, "fused/apf": 48.2}
-    | {"detector/ap": 34.9, "detector/apr": 26.0, "detector/apc": 30.1, "detector/apf": 44.3},
+    "lvis-minival": {"fused/ap": 51.6, "fused/apr": 47.5, "fused/apc": 50.7, "fused/apf": 53.2},
+    "lvis-val": {"fused/ap": 44.0, "fused/apr": 37.4, "fused/apc": 42.8, "fused/apf": 48.2},
     "sharegpt4v": {"*/i2t_r1": 95.8, "*/t2i_r1": 95.4},
     "dci": {"*/i2t_r1": 64.5, "*/t2i_r1": 64.9},
     "lit-cn": {"*/i2t_r1": 82.4, "*/t2i_r1": 81.1},
@@ -118,7 +116,7 @@ PAPER = {
     "mmbench-en": {"dev/accuracy": 67.6, "test/accuracy": 66.5},
     "mmbench-cn": {"dev/accuracy": 60.5, "test/accuracy": 61.4},
 }
-"""FG-CLIP 2 ViT-B/16, in percent; subset ``detector`` without it."""
+"""FG-CLIP 2 ViT-B/16, in percent."""
 
 
 def built_in() -> list[tuple[Task, DatasetSpec]]:

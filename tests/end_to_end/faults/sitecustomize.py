@@ -21,6 +21,9 @@ def install(fault: str) -> None:
     signal_name, moment, number = fault.split(":")
     owner = os.getpid()
     seen = 0
+    if signal_name == "SIGINT":
+        # Jobs that a shell starts in the background ignore it, and hand that down to what they start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def strike() -> None:
         # SIGINT reaches the whole group, as from a keyboard; the others only this process.
