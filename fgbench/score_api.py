@@ -82,9 +82,9 @@ def score(
     if len(selected.datasets) != 1:
         raise UsageError(f"Predictions belong to one dataset, but {len(selected.datasets)} were named.")
     (planned,) = selected.datasets
-    task, place = planned.task, Path(predictions)
-    if not isinstance(task, ScoresPredictions):
-        raise UsageError(f"Predictions for {dataset} cannot be scored: task {task.id} works on embeddings.")
+    scorer, place = planned.task, Path(predictions)
+    if not isinstance(scorer, ScoresPredictions):
+        raise UsageError(f"Predictions for {dataset} cannot be scored: task {scorer.id} works on embeddings.")
     if planned.loaded is None:  # what a model would need beyond the annotations may be missing
         return Evaluation((), (NotEvaluated.of(planned.spec, planned.problem),), Path(output))
     if not place.exists():
@@ -99,7 +99,7 @@ def score(
     from fgbench.runner.run import RunReport, judge
 
     start = time.perf_counter()
-    found = task.predictions(planned.spec, planned.loaded, place, options or {})
+    found = scorer.predictions(planned.spec, planned.loaded, place, options or {})
     planned = replace(planned, loaded=replace(planned.loaded, notes=(*planned.loaded.notes, *found.notes)))
     outcome = judge(planned, Gathered(dict(found.answers)), {}, on_error, start)
     if outcome.scores is None:
