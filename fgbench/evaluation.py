@@ -82,6 +82,9 @@ def evaluate_part(
     report = run(plan, running.engine, on_error=on_error, progress=progress)
     finished = Finished([], [], None, running.notes())
     for outcome in report.outcomes:
+        if not outcome.answered:
+            finished.left.append(outcome)
+            continue
         name = with_choices(running.name, outcome.planned.spec.protocol.chosen)
         target = results_folder.model_folder(root, name, running.identity.weights_sha256)
         save_answers(outcome, running.engine, target, effective.get("limit"))

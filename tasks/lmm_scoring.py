@@ -1,4 +1,4 @@
-"""From answers to scores: which rule of :mod:`fgbench.metrics.answers` judges which dataset, and what is averaged."""
+"""From answers to scores: which rule of :mod:`fgbench.tasks.lmm_scorers` judges which dataset, and what is averaged."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fgbench.metrics import mmmu
-from fgbench.metrics.answers import SCORERS, Outcomes
 from fgbench.metrics.box_answers import Target
 from fgbench.metrics.circular import ROTATION, circular
 from fgbench.metrics.option_matching import Options
+from fgbench.metrics.outcomes import Outcomes
 from fgbench.requests import Replies
 from fgbench.spec import Score, Scores
 
 from .lmm_items import Question, Questions
 from .lmm_mmbench import index_of
+from .lmm_scorers import SCORERS
 
 NOT_PREDICTED = "not_predicted"
 """Why a question has no answer where a file of predictions leaves it out on purpose: it counts as wrong."""
@@ -34,7 +35,7 @@ class Judge:
     """How the answers to one dataset are judged.
 
     Attributes:
-        scorers: key of :data:`fgbench.metrics.answers.SCORERS`.
+        scorers: key of :data:`fgbench.tasks.lmm_scorers.SCORERS`.
         reference: what an answer is compared with.
         metric: name of the main metric.
         classes: kind of group that gets scores of its own.

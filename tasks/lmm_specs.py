@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fgbench.metrics.answers import SCORERS
 from fgbench.spec import (
     Choice,
     DatasetSpec,
@@ -19,6 +18,7 @@ from fgbench.spec import (
 )
 
 from .lmm_prompts import DEFAULT, OWN_FILE, templates
+from .lmm_scorers import SCORERS
 
 TABLE = "7"
 

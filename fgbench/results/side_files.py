@@ -59,7 +59,7 @@ def save_answers(outcome: Outcome, engine: Engine, folder: Path, limit: int | No
         StoreError: they cannot be written.
     """
     planned = outcome.planned
-    if not isinstance(planned.task, WritesFiles) or planned.loaded is None or not outcome.answered:
+    if not isinstance(planned.task, WritesFiles) or planned.loaded is None:
         return []
     answers = engine.answers(planned.spec.id).answers
     written = []

@@ -8,7 +8,7 @@ resumed run repeats exactly the chunks it lacks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -113,18 +113,21 @@ class JobBuilder:
         return chunks
 
     def _images(self, request: Images) -> Address:
-        keys: list[bytes] = []
-        rows: list[int] = []
-        failed: dict[int, str] = {}
-        for row, ref in enumerate(request.images):
-            probe = self._probes[ref]
-            if isinstance(probe, str):
-                failed[row] = probe
-                continue
+        def key(ref: ImageRef, probe: Probe) -> bytes:
             view = self._preprocessor.view("global", (probe.width, probe.height), request.budget)
-            keys.append(self._pooled(ref, probe, Cut(view)))
-            rows.append(row)
-        return Address(keys, np.array(rows, dtype=np.int64), failed, len(request.images))
+            return self._pooled(ref, probe, Cut(view))
+
+        return self._per_image(request.images, key)
+
+    def _per_image(
+        self, images: Sequence[ImageRef], key: Callable[[ImageRef, Probe], bytes], classes: tuple[bytes, ...] = ()
+    ) -> Address:
+        """One row per image; ``key`` notes what an image needs."""
+        probes = [self._probes[ref] for ref in images]
+        failed = {row: probe for row, probe in enumerate(probes) if isinstance(probe, str)}
+        there = [(row, probe) for row, probe in enumerate(probes) if not isinstance(probe, str)]
+        keys = [key(images[row], probe) for row, probe in there]
+        return Address(keys, np.array([row for row, _ in there], dtype=np.int64), failed, len(images), classes)
 
     def _regions(self, request: Regions) -> Address:
         keys: list[bytes] = []
@@ -164,14 +167,8 @@ class JobBuilder:
 
     def _label_maps(self, request: LabelMaps) -> Address:
         classes = self._classes(request.classes)
-        keys: list[bytes] = []
-        rows: list[int] = []
-        failed: dict[int, str] = {}
-        for row, ref in enumerate(request.images):
-            probe = self._probes[ref]
-            if isinstance(probe, str):
-                failed[row] = probe
-                continue
+
+        def key(ref: ImageRef, probe: Probe) -> bytes:
             size = (probe.width, probe.height)
             windows = layout(size, request.windows, self._info.window)
             cuts = []
@@ -185,9 +182,9 @@ class JobBuilder:
                 cuts.append(cut)
             made = LabelMapReduction.of(probe.digest, cuts, windows, target_size(size, request.short_side), classes)
             self._reductions.setdefault(probe.digest, {})[made.key] = made
-            keys.append(made.key)
-            rows.append(row)
-        return Address(keys, np.array(rows, dtype=np.int64), failed, len(request.images), classes.keys)
+            return made.key
+
+        return self._per_image(request.images, key, classes.keys)
 
     def _region_scores(self, request: RegionScores) -> Address:
         classes = self._classes(request.classes)

@@ -94,11 +94,12 @@ class SegmenterEngine:
     def _segment(self, request: LabelMaps, address: Address, probes: Mapping[ImageRef, Probe | str]) -> None:
         have = self._store.has(address.keys)
         self._counters["rows_reused"] += int(have.sum())
-        work = [
-            (key, request.images[row])
+        pictures = {  # equal contents under several names are one picture
+            key: request.images[row]
             for key, row, stored in zip(address.keys, address.rows.tolist(), have, strict=True)
             if not stored
-        ]
+        }
+        work = list(pictures.items())
         if not work:
             return
         self._segmenter.set_prompts(names_of_classes(request.classes))

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from fgbench.metrics.answers import SCORERS
 from fgbench.report.paper import published
 from fgbench.requests import Generate, ImageRef
 from fgbench.selection import datasets, tasks
 from fgbench.spec import DatasetSpec, ScoresPredictions, Task
 from fgbench.tasks.lmm_items import Question
 from fgbench.tasks.lmm_prompts import templates
+from fgbench.tasks.lmm_scorers import SCORERS
 
 from .lmm_files import ask, gqa_row
 from .reading import write

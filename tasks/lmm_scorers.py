@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import box_answers, exact_match, mmmu, option_matching, vqa
-from .outcomes import Outcomes, Scorer
-
-__all__ = ["SCORERS", "Outcomes", "Scorer"]
+from fgbench.metrics import box_answers, exact_match, mmmu, option_matching, vqa
+from fgbench.metrics.outcomes import Scorer
 
 SCORERS: Mapping[str, Mapping[str, Scorer[Any]]] = {
     "gqa": {

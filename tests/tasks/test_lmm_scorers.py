@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fgbench.metrics.answers import SCORERS, Outcomes
 from fgbench.metrics.box_answers import Target, ious
 from fgbench.metrics.circular import circular
 from fgbench.metrics.mmmu import Question
 from fgbench.metrics.mmmu_choice import parse_lmms_eval, parse_official
 from fgbench.metrics.option_matching import Options, match_exact, match_vlmevalkit_2026_06
+from fgbench.metrics.outcomes import Outcomes
+from fgbench.tasks.lmm_scorers import SCORERS
 
 Row = dict[str, Any]
 

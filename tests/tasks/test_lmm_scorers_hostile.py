@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fgbench.metrics.answers import SCORERS
 from fgbench.metrics.box_answers import Target
 from fgbench.metrics.mmmu import Question
 from fgbench.metrics.option_matching import Options
+from fgbench.tasks.lmm_scorers import SCORERS
 
 LENGTH = 10_000
 SECONDS = 0.5
