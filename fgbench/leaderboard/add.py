@@ -9,10 +9,10 @@ from typing import Any
 
 from fgbench.data.atomic import write_atomic
 from fgbench.errors import DataError
-from fgbench.leaderboard.check import check_file, check_rows
+from fgbench.leaderboard.check import check_rows
 from fgbench.leaderboard.columns import COMPLETE, MINIATURE, PARTIAL, Key, Row, ordered, to_csv
 from fgbench.leaderboard.consistency import Numbered, by_evaluation
-from fgbench.leaderboard.inputs import LeftOut, read_inputs
+from fgbench.leaderboard.inputs import LeftOut, read_csv, read_inputs
 from fgbench.leaderboard.problems import Report
 
 
@@ -56,15 +56,10 @@ def add(inputs: Sequence[Path], to: Path, *, allow: Collection[str] = ()) -> Add
         StoreError: the file cannot be written.
     """
     found = read_inputs(inputs)
-    if found.refused:
-        raise DataError("\n".join(refusal(report) for report in found.refused))
     done = Added(to, left_out=list(found.left_out))
     there: dict[Key, list[Row]] = {}
     if to.exists():
-        report, rows = check_file(to, allow=(PARTIAL, MINIATURE))
-        if not report.accepted:
-            raise DataError(refusal(report))
-        there = dict(by_evaluation(rows))
+        there = dict(by_evaluation(read_csv(to)))
     accepted = (COMPLETE, *allow)
     for name, new in by_evaluation(found.rows).items():
         what = f"{new[0]['model']} on {new[0]['dataset']}"
@@ -79,20 +74,11 @@ def add(inputs: Sequence[Path], to: Path, *, allow: Collection[str] = ()) -> Add
     report = Report(str(to))
     check_rows([Numbered(line, row) for line, row in enumerate(merged, start=2)], (PARTIAL, MINIATURE), report)
     if not report.accepted:
-        raise DataError(refusal(report))
+        raise DataError(report.in_words())
     done.rows = len(merged)
     if done.added or done.replaced:
         write_atomic(to, to_csv(merged))
     return done
-
-
-def refusal(report: Report) -> str:
-    """A refused file in words, with every problem."""
-    lines = [f"{report.path}: refused for {report.total:,} problems; nothing was written."]
-    lines += [f"  {problem}" for problem in report.sorted()]
-    if report.more:
-        lines.append(f"  and {report.more:,} more")
-    return "\n".join(lines)
 
 
 def _why(row: Row) -> str:

@@ -10,8 +10,6 @@ from typing import Any
 
 from fgbench import selection
 from fgbench.data.atomic import write_atomic
-from fgbench.errors import DataError
-from fgbench.leaderboard.add import refusal
 from fgbench.leaderboard.columns import MEASURED, MINIATURE, Row, ordered, to_csv
 from fgbench.leaderboard.inputs import LeftOut, read_inputs
 from fgbench.leaderboard.rows import paper_rows
@@ -54,13 +52,11 @@ def build(inputs: Sequence[Path], output: Path, *, editions: Iterable[str] = tup
         editions: of the paper, to be shown beside.
 
     Raises:
-        DataMissingError, UsageError: see :func:`fgbench.leaderboard.inputs.read_inputs`.
-        DataError: a leaderboard file has problems, or two inputs contradict each other. Nothing was written.
+        DataMissingError, UsageError, DataError: see :func:`fgbench.leaderboard.inputs.read_inputs`.
+            Nothing was written.
         StoreError: a file cannot be written.
     """
     found = read_inputs(inputs)
-    if found.refused:
-        raise DataError("\n".join(refusal(report) for report in found.refused))
     chosen = set(editions)
     rows = ordered([*found.rows, *(row for row in paper_rows().values() if row["edition"] in chosen)])
     done = Built(left_out=found.left_out)

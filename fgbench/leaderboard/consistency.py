@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from fgbench import selection
@@ -93,7 +94,7 @@ def _ordered(members: Sequence[Numbered], report: Report) -> None:
             by_kind[each.row["subset"], match[1]].append((int(match[2]), each))
     for ranks in by_kind.values():
         ranks.sort(key=lambda pair: pair[0])
-        for (_, low), (_, high) in zip(ranks, ranks[1:], strict=False):
+        for (_, low), (_, high) in pairwise(ranks):
             if float(low.row["value"]) > float(high.row["value"]):
                 expected = f"at least {low.row['metric']} ({low.row['value']}, line {low.line})."
                 report.add(high.line, "value", "order", high.row["value"], expected)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from fgbench.leaderboard.panels import Cell, Line, Panel
 
 MISSING = "--"
-_UNITS = "Percent. Bold: best of the column; {second}: second. Cells with a letter are not ranked."
+_UNITS = "Percent, with the 95 % interval where there is one. Bold: best of the column; {second}: second."
 
 
 def markdown(panels: Sequence[Panel]) -> str:
@@ -27,7 +27,7 @@ def _markdown_panel(panel: Panel) -> str:
         "| --- | --- | --- |" + " ---: |" * len(panel.columns),
     ]
     for line in _lines(panel):
-        cells = [_styled(cell, lambda text: f"**{text}**", lambda text: f"*{text}*", _md_mark) for cell in line.cells]
+        cells = [_styled(cell, "**{}**".format, "*{}*".format, "({})".format, " {})".format) for cell in line.cells]
         who = [_md(line.model), _md(line.backbone), "measured" if line.measured else "reported"]
         lines.append("| " + " | ".join((*who, *cells)) + " |")
     lines += ["", _UNITS.format(second="italics"), ""]
@@ -43,12 +43,6 @@ def latex(panels: Sequence[Panel]) -> str:
 
 
 def _latex_panel(panel: Panel) -> str:
-    spans = [(dataset, len(list(members))) for dataset, members in groupby(panel.columns, lambda column: column.dataset)]
-    top = ["", ""] + [f"\\multicolumn{{{width}}}{{c}}{{{_tex(dataset)}}}" for dataset, width in spans]
-    rules, start = [], 3
-    for _, width in spans:
-        rules.append(f"\\cmidrule(lr){{{start}-{start + width - 1}}}")
-        start += width
     rows = [
         "\\begin{table*}[t]",
         "\\centering",
@@ -56,15 +50,13 @@ def _latex_panel(panel: Panel) -> str:
         "\\resizebox{\\linewidth}{!}{%",
         f"\\begin{{tabular}}{{ll{'c' * len(panel.columns)}}}",
         "\\toprule",
-        " & ".join(top) + " \\\\",
-        "".join(rules),
-        " & ".join(["Method", "Backbone", *(_tex(column.name) for column in panel.columns)]) + " \\\\",
+        *_latex_header(panel),
     ]
     for group in panel.groups:
         rows.append("\\midrule")
         for line in group:
             cells = [
-                _styled(cell, lambda text: f"\\textbf{{{text}}}", lambda text: f"\\underline{{{text}}}", _tex_mark)
+                _styled(cell, "\\textbf{{{}}}".format, "\\underline{{{}}}".format, _tex_small, "$^{{{}}}$".format)
                 for cell in line.cells
             ]
             name = _tex(line.model) + (" (measured)" if line.measured else "")
@@ -77,6 +69,23 @@ def _latex_panel(panel: Panel) -> str:
     return "\n".join(rows) + "\n"
 
 
+def _latex_header(panel: Panel) -> list[str]:
+    """One line of datasets; below it, where a dataset has several columns, their names."""
+    names = [_tex(column.name) for column in panel.columns]
+    if not any(names):
+        return [" & ".join(["Method", "Backbone", *(_tex(column.dataset) for column in panel.columns)]) + " \\\\"]
+    spans = _spans(panel)
+    top = ["", "", *(f"\\multicolumn{{{width}}}{{c}}{{{_tex(dataset)}}}" for dataset, width in spans)]
+    starts = accumulate((width for _, width in spans), initial=3)
+    rules = [f"\\cmidrule(lr){{{start}-{start + width - 1}}}" for start, (_, width) in zip(starts, spans, strict=False)]
+    return [" & ".join(top) + " \\\\", "".join(rules), " & ".join(["Method", "Backbone", *names]) + " \\\\"]
+
+
+def _spans(panel: Panel) -> list[tuple[str, int]]:
+    """Datasets with the number of their columns."""
+    return [(dataset, len(list(members))) for dataset, members in groupby(panel.columns, lambda each: each.dataset)]
+
+
 def html_tables(panels: Sequence[Panel]) -> str:
     """Plain tables for a page of one's own; everything is escaped, nothing is fetched."""
     return "\n".join(_html_panel(panel) for panel in panels)
@@ -84,13 +93,12 @@ def html_tables(panels: Sequence[Panel]) -> str:
 
 def _html_panel(panel: Panel) -> str:
     escape = html.escape
-    spans = [(dataset, len(list(members))) for dataset, members in groupby(panel.columns, lambda column: column.dataset)]
     rows = [
         f'<table class="fgbench{" miniature" if panel.miniature else ""}">',
         f"<caption>{escape(panel.title)}{' (miniature suite)' if panel.miniature else ''}, percent</caption>",
         "<thead>",
         '<tr><th rowspan="2">Model</th><th rowspan="2">Backbone</th><th rowspan="2">Origin</th>'
-        + "".join(f'<th colspan="{width}">{escape(dataset)}</th>' for dataset, width in spans)
+        + "".join(f'<th colspan="{width}">{escape(dataset)}</th>' for dataset, width in _spans(panel))
         + "</tr>",
         "<tr>" + "".join(f"<th>{escape(column.name)}</th>" for column in panel.columns) + "</tr>",
         "</thead>",
@@ -99,7 +107,9 @@ def _html_panel(panel: Panel) -> str:
         rows.append("<tbody>")
         for line in group:
             cells = [
-                _styled(cell, lambda text: f"<b>{text}</b>", lambda text: f"<u>{text}</u>", "<sup>{}</sup>".format)
+                _styled(
+                    cell, "<b>{}</b>".format, "<u>{}</u>".format, "<small>({})</small>".format, "<sup>{}</sup>".format
+                )
                 for cell in line.cells
             ]
             who = (line.model, line.backbone, "measured" if line.measured else "reported")
@@ -121,23 +131,23 @@ def _column(dataset: str, name: str) -> str:
 
 
 def _styled(
-    cell: Cell | None, best: Callable[[str], str], second: Callable[[str], str], mark: Callable[[str], str]
+    cell: Cell | None,
+    best: Callable[[str], str],
+    second: Callable[[str], str],
+    small: Callable[[str], str],
+    mark: Callable[[str], str],
 ) -> str:
     if cell is None:
         return MISSING
     text = {1: best, 2: second}.get(cell.rank, str)(cell.text)
-    return text + (mark(cell.marks) if cell.marks else "")
+    return text + (f" {small(cell.interval)}" if cell.interval else "") + (mark(cell.marks) if cell.marks else "")
 
 
-def _md_mark(letters: str) -> str:
-    return f" {letters})"
+def _tex_small(interval: str) -> str:
+    return f"{{\\scriptsize({interval.replace('–', '--')})}}"
 
 
-def _tex_mark(letters: str) -> str:
-    return f"$^{{{letters}}}$"
-
-
-_MD_SPECIAL = re.compile(r"([\\`*_{}\[\]()#|~!])")
+_MD_SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 
 
 def _md(text: str) -> str:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from fgbench.errors import DataError, DataMissingError, UsageError
 from fgbench.leaderboard.check import check_file
 from fgbench.leaderboard.columns import MEASURED, MINIATURE, PARTIAL, Key, Row, key
-from fgbench.leaderboard.problems import Report
 from fgbench.leaderboard.rows import measured
 from fgbench.results.record import read_record
 
@@ -29,12 +28,10 @@ class Inputs:
     Attributes:
         rows: measured rows, each number once.
         left_out: results that were not taken.
-        refused: reports on leaderboard files that have problems; nothing of these was taken.
     """
 
     rows: list[Row] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    refused: list[Report] = field(default_factory=list)
 
 
 def read_inputs(paths: Iterable[Path]) -> Inputs:
@@ -43,7 +40,7 @@ def read_inputs(paths: Iterable[Path]) -> Inputs:
     Raises:
         DataMissingError: a path is not there, or a folder holds neither.
         UsageError: a file that is neither JSON nor CSV.
-        DataError: two inputs give different values for one number.
+        DataError: a leaderboard file has problems, or two inputs give different values for one number.
     """
     found = Inputs()
     seen: dict[Key, tuple[Row, Path]] = {}
@@ -59,6 +56,18 @@ def read_inputs(paths: Iterable[Path]) -> Inputs:
                         f"{file}: {what} stands in {before[1]} too, with another value or provenance. Give one of them."
                     )
     return found
+
+
+def read_csv(file: Path) -> list[Row]:
+    """The rows of a leaderboard file.
+
+    Raises:
+        DataError: the file has problems; names every one.
+    """
+    report, rows = check_file(file, allow=(PARTIAL, MINIATURE))
+    if not report.accepted:
+        raise DataError(report.in_words())
+    return rows
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -78,11 +87,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _rows(file: Path, found: Inputs) -> Iterator[Row]:
     if file.suffix == ".csv":
-        report, rows = check_file(file, allow=(PARTIAL, MINIATURE))
-        if report.accepted:
-            yield from (row for row in rows if row["origin"] == MEASURED)
-        else:
-            found.refused.append(report)
+        yield from (row for row in read_csv(file) if row["origin"] == MEASURED)
         return
     try:
         record = read_record(file)

@@ -52,7 +52,8 @@ def read_rows(path: Path, report: Report) -> Iterator[tuple[int, Row]]:
 def _read(path: Path, report: Report) -> bytes | None:
     """The file's bytes without a byte order mark, or None if it is hopeless."""
     if not path.is_file():
-        report.add(0, "", "file", path.name, "a CSV file; this is none, or not there.")
+        found = "a folder" if path.is_dir() else "no regular file" if path.exists() else "not there"
+        report.add(0, "", "file", path.name, f"a CSV file; this is {found}.")
         return None
     try:
         with path.open("rb") as file:
@@ -100,7 +101,7 @@ def _cells(line: bytes, number: int, report: Report) -> list[str] | None:
         # A lone carriage return ends a row for the reader. It is shown to the checks of cells, as what it is.
         [cells] = csv.reader([text.replace("\r", _RETURN)], strict=True)
     except (csv.Error, ValueError) as error:
-        report.add(number, "", "quoting", text, f"cells quoted by \" only, marks inside doubled ({error}).")
+        report.add(number, "", "quoting", text, f'cells quoted by " only, marks inside doubled ({error}).')
         return None
     return [cell.replace(_RETURN, "\r") for cell in cells]
 
@@ -129,9 +130,10 @@ def _header(header: list[str], report: Report) -> bool:
         for what, names in (("missing", missing), ("unknown", unknown), ("twice", twice))
         if names
     ]
+    how = "; ".join(found) or "another order"
     place = next((a for a, b in zip(header, expected, strict=False) if a != b), header[-1])
     report.add(
         1, place, "header", ",".join(header),
-        f"the {len(expected)} columns of leaderboards/README.md in their order ({'; '.join(found) or 'another order'}).",
+        f"the {len(expected)} columns of leaderboards/README.md in their order ({how}).",
     )  # fmt: skip
     return False

@@ -1,25 +1,25 @@
 """Tables for print: one per task, protocol and kind of data, with the best and second-best value of each column.
 
-A value is ranked only where the comparison is fair: not if it covers a part of the dataset, and not if a remark says that
-it was made differently. Results on the miniature suite have tables of their own.
+A value is ranked only where the comparison is fair: not if it covers a part of the dataset, and not if a remark says
+that it was made differently. Results on the miniature suite have tables of their own.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import NamedTuple
 
 from fgbench import selection
-from fgbench.leaderboard.build import like_for_like
 from fgbench.leaderboard.columns import MEASURED, MINIATURE, PARTIAL, REPORTED, Row, ordered
 from fgbench.leaderboard.rows import paper_rows
 from fgbench.report.paper import EDITIONS, remarks
 
 _ABLATIONS = ("table 8", "table C", "table D")
-_PARTIAL_MARK = "covers a part of the dataset only, so it is not ranked"
+_PARTIAL_MARK = "Covers a part of the dataset only."
+_NOT_RANKED = " Not ranked."
 
 
 class Column(NamedTuple):
@@ -42,11 +42,13 @@ class Cell:
 
     Attributes:
         text: percent with one decimal, as the paper prints.
+        interval: 95 % interval, likewise; empty where there is none.
         marks: letters of the panel's footnotes.
         rank: 1 for the best of the column, 2 for the second, else 0.
     """
 
     text: str
+    interval: str = ""
     marks: str = ""
     rank: int = 0
 
@@ -134,20 +136,26 @@ def _panel(rows: Sequence[Row], edition: str | None) -> Panel:
         panel.notes.append(f"Reported rows: FG-CLIP 2 paper, {EDITIONS[edition]}.")
     panel.notes += _shared_remarks(rows)
     keys = [column.key for column in columns]
-    lines: dict[tuple[str, str, bool], list[Cell | None]] = {}
+    lines: dict[tuple[str, str, bool, bool], list[Cell | None]] = {}
     ranked: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for row in rows:
-        who = (row["model"], row["backbone"], row["origin"] == MEASURED)
+        who = (row["model"], row["backbone"], row["origin"] == MEASURED, row["scope"] == PARTIAL)
         key = (row["dataset"], row["subset"], row["metric"])
-        reasons = _reasons(row)
-        cell = Cell(f"{100 * float(row['value']):.1f}", "".join(sorted(_letter(panel, reason) for reason in reasons)))
+        texts = _footnotes(row)
+        bounds = f"{100 * float(row['low']):.1f}–{100 * float(row['high']):.1f}" if row["low"] else ""
+        cell = Cell(_percent(row), bounds, "".join(sorted(_letter(panel, text) for text in texts)))
         lines.setdefault(who, [None] * len(columns))[keys.index(key)] = cell
-        if not reasons:
+        if not any(text.endswith(_NOT_RANKED) for text in texts):
             ranked[key].append(cell)
     for cells in ranked.values():
         _rank(cells)
-    for _, members in groupby(lines.items(), key=lambda item: (item[0][2], "" if item[0][2] else _size(item[0][1]))):
-        panel.groups.append([Line(*who, tuple(cells)) for who, cells in members])
+    sized = all(_SIZE.search(backbone) for _, backbone, measured, _ in lines if not measured)
+    groups: dict[tuple[bool, str], list[Line]] = defaultdict(list)
+    for who, cells in lines.items():
+        model, backbone, is_measured, _ = who
+        size = _size(backbone) if sized and not is_measured else ""
+        groups[is_measured, size].append(Line(model, backbone, is_measured, tuple(cells)))
+    panel.groups += groups.values()
     return panel
 
 
@@ -167,18 +175,22 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
 
 
 def _shared_remarks(rows: Sequence[Row]) -> list[str]:
-    """What to know of the reported values that does not keep them from being compared."""
+    """What to know of the reported values as a whole."""
     known = remarks()
     codes = sorted({code for row in rows for code in row["remarks"].split(";") if code})
-    return [known[code].text for code in codes if known[code].like_for_like]
+    return [known[code].text for code in codes if not known[code].of_cell]
 
 
-def _reasons(row: Row) -> list[str]:
-    """Why a value is not ranked."""
-    known = remarks()
-    reasons = [known[code].text for code in row["remarks"].split(";") if code and not known[code].like_for_like]
-    assert bool(reasons) != like_for_like(row)
-    return [*reasons, _PARTIAL_MARK] if row["scope"] == PARTIAL else reasons
+def _footnotes(row: Row) -> list[str]:
+    """What to know of a value, and whether it is kept out of the ranking for it."""
+    known = [remarks()[code] for code in row["remarks"].split(";") if code]
+    texts = [each.text + ("" if each.like_for_like else _NOT_RANKED) for each in known if each.of_cell]
+    return [*texts, _PARTIAL_MARK + _NOT_RANKED] if row["scope"] == PARTIAL else texts
+
+
+def _percent(row: Row) -> str:
+    """As the paper prints, so that equal digits share a rank."""
+    return f"{100 * float(row['value']):.1f}"
 
 
 def _letter(panel: Panel, reason: str) -> str:
@@ -197,6 +209,10 @@ def _rank(cells: Sequence[Cell]) -> None:
         cell.rank = place if place <= 2 and len(cells) > 1 else 0
 
 
+_SIZE = re.compile(r"ViT-(\w+)")
+
+
 def _size(backbone: str) -> str:
     """Size class of a backbone: ``B`` for ``ViT-B/16`` and for ``Swin-T + ViT-B/16``."""
-    return backbone.rpartition("ViT-")[2].partition("/")[0]
+    found = _SIZE.search(backbone)
+    return found[1] if found else ""

@@ -130,6 +130,14 @@ class Report:
         """Is nothing wrong?"""
         return not self.problems
 
+    def in_words(self) -> str:
+        """Every problem, one per line, below the name of the file."""
+        lines = [f"{self.path}: refused, {self.total:,} problem{'s' if self.total > 1 else ''}."]
+        lines += [f"  {problem}" for problem in self.sorted()]
+        if self.more:
+            lines.append(f"  and {self.more:,} more")
+        return "\n".join(lines)
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         return {

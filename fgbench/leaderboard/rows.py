@@ -28,8 +28,8 @@ from fgbench.results.record import Record
 from fgbench.spec import DatasetSpec
 
 SMALLEST_UNCOUNTED = 1000
-"""Where a dataset's published size is unknown, fewer items than this are taken for a part of it. (No published set of the
-suite has fewer than 900; the miniature suite has at most a few hundred.)"""
+"""Where a dataset's published size is unknown, fewer items than this are taken for a part of it. (No published set of
+the suite has fewer than 900; the miniature suite has at most a few hundred.)"""
 
 
 def measured(record: Record) -> Iterator[Row]:
@@ -41,9 +41,7 @@ def measured(record: Record) -> Iterator[Row]:
     extra = {
         "schema": SCHEMA,
         "origin": MEASURED,
-        "scope": scope(
-            counts["expected"], counts["evaluated"], counts["published"], miniature=_is_miniature(record)
-        ),
+        "scope": scope(counts["expected"], counts["evaluated"], counts["published"], miniature=_is_miniature(record)),
         "backbone": record["model"]["paper"][1] if record["model"].get("paper") else "",
         "choices": ";".join(f"{name}={value}" for name, value in sorted(record["protocol"]["choices"].items())),
         "data_sha256": data_sha256(record["data"]),

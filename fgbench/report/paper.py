@@ -1,7 +1,7 @@
 """The paper's numbers, by edition, and beside ours.
 
-An edition is a file ``leaderboards/paper/<edition>.csv``; leaderboards/README.md documents the columns. Two editions are
-kept apart because the paper's authors changed numbers between them.
+An edition is a file ``leaderboards/paper/<edition>.csv``; leaderboards/README.md documents the columns. Two editions
+are kept apart because the paper's authors changed numbers between them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ class Remark(NamedTuple):
 
     Attributes:
         like_for_like: False if the number must not be compared with others of its column.
+        of_cell: said of single numbers; else of a whole table or row of tables.
         text: one sentence.
     """
 
     like_for_like: bool
+    of_cell: bool
     text: str
 
 
@@ -85,7 +87,9 @@ def cells(edition: str = ICML) -> tuple[PaperCell, ...]:
 @lru_cache
 def remarks() -> Mapping[str, Remark]:
     """What the codes of remarks mean."""
-    return {row["code"]: Remark(row["like_for_like"] == "1", row["text"]) for row in _table("remarks")}
+    return {
+        row["code"]: Remark(row["like_for_like"] == "1", row["of"] == "cell", row["text"]) for row in _table("remarks")
+    }
 
 
 def _table(name: str) -> list[dict[str, str]]:
