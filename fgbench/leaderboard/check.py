@@ -44,6 +44,7 @@ def check_rows(rows: Iterable[Numbered], allow: Collection[str], report: Report)
         Those that are right by themselves.
     """
     scopes = {COMPLETE, *allow}
+    rows = list(rows)
     good = []
     for each in rows:
         before = report.total
@@ -54,7 +55,7 @@ def check_rows(rows: Iterable[Numbered], allow: Collection[str], report: Report)
                 check_row(each.line, each.row, scopes, report)
         if report.total == before:
             good.append(each)
-    check_together(good, report)
+    check_together(good, report, whole=len(good) == len(rows))
     return good
 
 

@@ -27,8 +27,14 @@ _OF_AN_EVALUATION = (
 _TOP_K = re.compile(r"(top|[it]2[ti]_r)(\d+)")
 
 
-def check_together(rows: Iterable[Numbered], report: Report) -> None:
-    """Check rows that are right by themselves."""
+def check_together(rows: Iterable[Numbered], report: Report, *, whole: bool) -> None:
+    """Check rows that are right by themselves.
+
+    Args:
+        rows: in file order.
+        report: where problems go.
+        whole: these are all rows of the file. Otherwise nothing is said to be missing: it may stand in a wrong row.
+    """
     seen: dict[Key, int] = {}
     models: dict[tuple[str, str], Numbered] = {}
     evaluations: dict[Key, list[Numbered]] = defaultdict(list)
@@ -47,7 +53,8 @@ def check_together(rows: Iterable[Numbered], report: Report) -> None:
     for members in evaluations.values():
         for each in members[1:]:
             _agree(members[0], each, _OF_AN_EVALUATION, "evaluation", report)
-        _complete(members, report)
+        if whole:
+            _complete(members, report)
         _ordered(members, report)
         _average_precision(members, report)
 

@@ -131,7 +131,7 @@ def _header(header: list[str], report: Report) -> bool:
         if names
     ]
     how = "; ".join(found) or "another order"
-    place = next((a for a, b in zip(header, expected, strict=False) if a != b), header[-1])
+    place = next((b for a, b in zip(header, expected, strict=False) if a != b), expected[-1])
     report.add(
         1, place, "header", ",".join(header),
         f"the {len(expected)} columns of leaderboards/README.md in their order ({how}).",

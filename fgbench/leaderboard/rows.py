@@ -48,13 +48,10 @@ def measured(record: Record) -> Iterator[Row]:
     }
     registry = selection.datasets()
     spec = registry.get(record["dataset"])[1] if record["dataset"] in registry else None
-    intervals = {(each["subset"], each["metric"]): each.get("interval") or {} for each in record["scores"]}
     for row in csv_rows(record):
         if spec and (row["subset"] not in subsets(spec) or row["metric"] not in spec.metrics):
             continue
-        interval = intervals[row["subset"], row["metric"]]
-        bounds = {name: repr(interval[name]) if name in interval else "" for name in ("low", "high")}
-        cells = {**row, **extra, **bounds}
+        cells = {**row, **extra}
         yield {name: "" if cells.get(name) is None else str(cells[name]) for name in COLUMNS}
 
 
