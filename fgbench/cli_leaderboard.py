@@ -34,8 +34,10 @@ class _Format(str, Enum):
     hf_card = "hf-card"
 
 
-InputsArgument = Annotated[
-    list[Path], typer.Argument(help="Records (.json), results folders, leaderboard files (.csv) or folders of these.")
+_INPUTS = "Records (.json), results folders, leaderboard files (.csv) or folders of these."
+InputsArgument = Annotated[list[Path], typer.Argument(help=_INPUTS)]
+OptionalInputsArgument = Annotated[
+    list[Path] | None, typer.Argument(help=f"{_INPUTS} Without any: the paper's numbers alone.", show_default=False)
 ]
 MiniatureOption = Annotated[
     bool, typer.Option("--allow-miniature", help="Accept results on the miniature suite; they stand apart.")
@@ -47,7 +49,7 @@ PartialOption = Annotated[
 
 @_app.command()
 def build(
-    inputs: InputsArgument,
+    inputs: OptionalInputsArgument = None,
     output: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("leaderboard"),
     edition: Annotated[
         list[_Edition] | None,
@@ -60,7 +62,7 @@ def build(
     from fgbench.report.paper import EDITIONS
 
     chosen = [each.value for each in edition] if edition else list(EDITIONS)
-    done = run(inputs, output, editions=chosen)
+    done = run(inputs or [], output, editions=chosen)
     if json_:
         print_json(done.as_json())
         return
@@ -128,7 +130,7 @@ def add(
 
 @_app.command()
 def export(
-    inputs: InputsArgument,
+    inputs: OptionalInputsArgument = None,
     format_: Annotated[_Format, typer.Option("--format", "-f", help="Form of the tables.")] = _Format.md,
     task: Annotated[str, typer.Option("--task", "-t", help="Task ids, comma-separated, or 'all'.")] = "all",
     edition: Annotated[_Edition, typer.Option(help="Edition of the paper shown beside.")] = _Edition.icml,
@@ -139,7 +141,7 @@ def export(
     from fgbench.leaderboard.publish import publish
 
     text = publish(
-        inputs,
+        inputs or [],
         format_.value,
         task=task,
         edition=None if edition is _Edition.none else edition.value,

@@ -36,8 +36,11 @@ def regenerate(results: Path, leaderboards: Path = FOLDER) -> None:
     for model in sorted(path for path in results.iterdir() if any(path.glob("*.json"))):
         add([model], submissions / f"{model.name}.csv", allow=(MINIATURE,))
     inputs = [leaderboards / "results"]
-    build(inputs, leaderboards / "tables")
+    done = build(inputs, leaderboards / "tables")
     publish(inputs, "md", edition=ICML, output=leaderboards / "tables" / "tables.md")
+    print(
+        f"{leaderboards}: {done.measured:,} measured and {done.reported:,} reported numbers in {len(done.files)} files"
+    )
 
 
 def main() -> None:

@@ -44,17 +44,19 @@ def read_inputs(paths: Iterable[Path]) -> Inputs:
     """
     found = Inputs()
     seen: dict[Key, tuple[Row, Path]] = {}
-    for path in paths:
-        for file in _files(path):
-            for row in _rows(file, found):
-                before = seen.setdefault(key(row), (row, file))
-                if before[1] == file:
-                    found.rows.append(row)
-                elif before[0] != row:
-                    what = f"{row['model']} on {row['dataset']} ({row['subset']}/{row['metric']})"
-                    raise DataError(
-                        f"{file}: {what} stands in {before[1]} too, with another value or provenance. Give one of them."
-                    )
+    files = {file.resolve(): file for path in paths for file in _files(path)}
+    for file in files.values():
+        for row in _rows(file, found):
+            if key(row) not in seen:
+                seen[key(row)] = (row, file)
+                found.rows.append(row)
+                continue
+            other, where = seen[key(row)]
+            if other != row:
+                what = f"{row['model']} on {row['dataset']} ({row['subset']}/{row['metric']})"
+                raise DataError(
+                    f"{file}: {what} stands in {where} too, with another value or provenance. Give one of them."
+                )
     return found
 
 

@@ -34,7 +34,7 @@ def read_rows(path: Path, report: Report) -> Iterator[tuple[int, Row]]:
     if any(line.endswith(b"\r") for line in lines):
         report.add(0, "", "line-ends", "", "line feeds; found carriage returns before them. Save with Unix line ends.")
         lines = [line.removesuffix(b"\r") for line in lines]
-    header = _cells(lines[0], 1, report)
+    header = _cells(lines[0], 1, report) if lines else None  # nothing but a byte order mark
     if header is None or not _header(header, report):
         return
     for number, line in enumerate(lines[1:], start=2):

@@ -15,6 +15,9 @@ from fgbench.spec import DatasetSpec
 
 EXTERNAL = "external/"
 
+_ROUNDING = 1e-9
+"""What floating-point arithmetic may be off by."""
+
 _HITS = re.compile(r"top\d+|[it]2[ti]_r\d+|accuracy|acc_iou50|unparsed|vanilla|row_accuracy")
 _TENTHS = "vqa_accuracy"
 _CAPTIONS = re.compile(r"t2i_r\d+")
@@ -95,7 +98,7 @@ def _interval(line: int, row: Row, report: Report) -> None:
     if bool(row["low"]) != bool(row["high"]):
         lacking = "high" if row["low"] else "low"
         report.add(line, lacking, "interval", "", "both bounds of the interval, or neither.")
-    elif row["low"] and not float(row["low"]) <= float(row["value"]) <= float(row["high"]):
+    elif row["low"] and not float(row["low"]) - _ROUNDING <= float(row["value"]) <= float(row["high"]) + _ROUNDING:
         bounds = f"{row['low']} to {row['high']}"
         report.add(line, "value", "interval", row["value"], f"a value inside its interval, {bounds}.")
 
