@@ -92,15 +92,12 @@ def check(
     else:
         for problem in report.sorted():
             typer.echo(f"{file}: {problem}")
-        if report.more:
-            typer.echo(f"{file}: and {report.more:,} more problems")
         if items is not None:
             typer.echo(
                 f"{report.recomputed:,} values recomputed from items agree; {report.not_recomputed:,} are of metrics "
                 "that items do not give."
             )
-        verdict = "accepted" if report.accepted else f"refused, {report.total:,} problems"
-        typer.echo(f"{file}: {report.rows:,} rows, {verdict}")
+        typer.echo(f"{file}: {report.verdict}")
     raise typer.Exit(0 if report.accepted else 1)
 
 

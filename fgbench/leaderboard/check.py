@@ -26,8 +26,7 @@ def check_file(path: Path, *, allow: Collection[str] = (), items: Path | None = 
         All that is wrong, and the rows, which are of use only if nothing is.
     """
     report = Report(str(path))
-    rows = [Numbered(line, row) for line, row in read_rows(path, report)]
-    good = check_rows(rows, allow, report)
+    rows, good = check_rows((Numbered(line, row) for line, row in read_rows(path, report)), allow, report)
     if not rows and not report.problems:
         report.add(1, "", "file", "", "at least one row below the header.")
     if items is not None:
@@ -37,26 +36,30 @@ def check_file(path: Path, *, allow: Collection[str] = (), items: Path | None = 
     return report, [each.row for each in rows]
 
 
-def check_rows(rows: Iterable[Numbered], allow: Collection[str], report: Report) -> list[Numbered]:
+def check_rows(
+    rows: Iterable[Numbered], allow: Collection[str], report: Report
+) -> tuple[list[Numbered], list[Numbered]]:
     """Check rows by themselves, against the registry or the paper's tables, and against each other.
 
     Returns:
-        Those that are right by themselves.
+        All rows that were looked at, and those that are right by themselves.
     """
     scopes = {COMPLETE, *allow}
-    rows = list(rows)
-    good = []
+    seen, good = [], []
     for each in rows:
-        before = report.total
+        seen.append(each)
+        before = len(report.problems)
         if check_cells(each.line, each.row, report):
             if each.row["origin"] == REPORTED:
                 _check_reported(each.line, each.row, report)
             else:
                 check_row(each.line, each.row, scopes, report)
-        if report.total == before:
+        if report.stopped:
+            break
+        if len(report.problems) == before:
             good.append(each)
-    check_together(good, report, whole=len(good) == len(rows))
-    return good
+    check_together(good, report, whole=len(good) == len(seen))
+    return seen, good
 
 
 def _check_reported(line: int, row: Row, report: Report) -> None:

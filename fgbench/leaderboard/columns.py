@@ -43,7 +43,7 @@ COLUMNS: Mapping[str, str] = {
     "published": "items of the published dataset; empty where unknown",
     "limit": "always empty: limited runs are refused",
     "region_mode": "`roi` or `crop`; empty where no boxes are used",
-    "precision": "of activations: `fp32`, `bf16` or `fp16`; empty for predictions made elsewhere",
+    "precision": "of activations: `fp32`, `bf16` or `fp16`",
     "adapter": "model family, or `predictions`",
     "source": "measured: where the weights came from; reported: document and table",
     "revision": "commit of the weights on the hub, where there is one",

@@ -14,8 +14,10 @@ from fgbench.leaderboard.columns import COLUMNS, Row
 from fgbench.leaderboard.problems import Report
 from fgbench.results.folder import COLUMNS as RESULTS_CSV
 
-MAX_BYTES = 32 * 2**20
-"""Size of a file; a hundred models with every number have about a quarter of it."""
+MAX_BYTES = 8 * 2**20
+"""Size of a file; a hundred models with every number have about half of it."""
+
+MAX_LINES = 50_000
 
 MAX_LINE = 8192
 """Characters of a line."""
@@ -38,6 +40,8 @@ def read_rows(path: Path, report: Report) -> Iterator[tuple[int, Row]]:
     if header is None or not _header(header, report):
         return
     for number, line in enumerate(lines[1:], start=2):
+        if report.stopped:
+            return
         cells = _cells(line, number, report)
         if cells is None:
             continue
@@ -64,6 +68,9 @@ def _read(path: Path, report: Report) -> bytes | None:
     if len(data) > MAX_BYTES:
         size = f"{path.stat().st_size:,} bytes"
         report.add(0, "", "file", size, f"at most {MAX_BYTES:,} bytes. Send one file per model.")
+        return None
+    if (lines := data.count(b"\n")) > MAX_LINES:
+        report.add(0, "", "file", f"{lines:,} lines", f"at most {MAX_LINES:,} lines. Send one file per model.")
         return None
     if not data:
         report.add(0, "", "file", "0 bytes", "a header and rows.")

@@ -147,8 +147,8 @@ def _panel(rows: Sequence[Row], edition: str | None) -> Panel:
         lines.setdefault(who, [None] * len(columns))[keys.index(key)] = cell
         if not any(text.endswith(_NOT_RANKED) for text in texts):
             ranked[key].append(cell)
-    for cells in ranked.values():
-        _rank(cells)
+    for members in ranked.values():
+        _rank(members)
     sized = all(_SIZE.search(backbone) for _, backbone, measured, _ in lines if not measured)
     groups: dict[tuple[bool, str], list[Line]] = defaultdict(list)
     for who, cells in lines.items():

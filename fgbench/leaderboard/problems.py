@@ -55,7 +55,7 @@ CODES: Mapping[str, str] = {
 """Reason codes; part of the format's promise, as programs read them (``check --json``)."""
 
 MAX_PROBLEMS = 1000
-"""So many are kept; the rest is counted."""
+"""After so many a file is read no further."""
 
 _SHOWN = 80
 
@@ -91,8 +91,8 @@ class Report:
     Attributes:
         path: of the file, as given.
         rows: data rows that were read.
-        problems: in file order, at most :data:`MAX_PROBLEMS`.
-        more: problems beyond those.
+        problems: as they were found, at most :data:`MAX_PROBLEMS`.
+        stopped: there were more, and the rest of the file was not looked at.
         recomputed: values that were recomputed from the outcomes of items and agree.
         not_recomputed: values whose metric cannot be recomputed from outcomes.
     """
@@ -100,7 +100,7 @@ class Report:
     path: str
     rows: int = 0
     problems: list[Problem] = field(default_factory=list)
-    more: int = 0
+    stopped: bool = False
     recomputed: int = 0
     not_recomputed: int = 0
 
@@ -109,17 +109,12 @@ class Report:
         if code not in CODES:
             raise ValueError(f"{code!r} is no reason code.")
         if len(self.problems) >= MAX_PROBLEMS:
-            self.more += 1
+            self.stopped = True
             return
         shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in value[: _SHOWN + 1])
         if len(shown) > _SHOWN:
             shown = shown[:_SHOWN] + "…"
         self.problems.append(Problem(line, column, code, shown, expected))
-
-    @property
-    def total(self) -> int:
-        """Problems found so far."""
-        return len(self.problems) + self.more
 
     def sorted(self) -> Iterator[Problem]:
         """By line, in the order they were found."""
@@ -132,11 +127,16 @@ class Report:
 
     def in_words(self) -> str:
         """Every problem, one per line, below the name of the file."""
-        lines = [f"{self.path}: refused, {self.total:,} problem{'s' if self.total > 1 else ''}."]
-        lines += [f"  {problem}" for problem in self.sorted()]
-        if self.more:
-            lines.append(f"  and {self.more:,} more")
-        return "\n".join(lines)
+        return "\n".join([f"{self.path}: {self.verdict}", *(f"  {problem}" for problem in self.sorted())])
+
+    @property
+    def verdict(self) -> str:
+        """The result in a few words."""
+        if self.accepted:
+            return f"{self.rows:,} rows, accepted"
+        count = f"{len(self.problems):,} problem{'s' if len(self.problems) > 1 else ''}"
+        rest = "; the rest of the file was not looked at" if self.stopped else ""
+        return f"{self.rows:,} rows, refused, {count}{rest}"
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -145,7 +145,7 @@ class Report:
             "accepted": self.accepted,
             "rows": self.rows,
             "problems": [each._asdict() for each in self.sorted()],
-            "more_problems": self.more,
+            "stopped": self.stopped,
             "recomputed": self.recomputed,
             "not_recomputed": self.not_recomputed,
         }

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fgbench.leaderboard.check import check_file
-from fgbench.leaderboard.lines import MAX_BYTES
+from fgbench.leaderboard.lines import MAX_BYTES, MAX_LINES
 from fgbench.leaderboard.problems import MAX_PROBLEMS, Report
 from fgbench.results.folder import COLUMNS as RESULTS_CSV
 
@@ -35,13 +35,24 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         assert codes(path) == {"file"}
 
 
-def test_a_file_of_the_largest_size_and_only_line_feeds(tmp_path: Path) -> None:
+def test_reading_stops_after_many_problems(tmp_path: Path) -> None:
     path = tmp_path / "lines.csv"
-    path.write_bytes(good.write(path, good.rows()).read_bytes() + b"\n" * 200_000)
-    report, _ = check_file(path)
+    whole = good.write(path, good.rows()).read_bytes()
+    path.write_bytes(whole + b"\n" * (MAX_LINES - 100))
+    report, rows = check_file(path)
     assert len(report.problems) == MAX_PROBLEMS
-    assert report.more == 200_000 - MAX_PROBLEMS
-    assert path.stat().st_size < MAX_BYTES
+    assert report.stopped
+    path.write_bytes(whole + b"a,b\n" * 3 + whole.splitlines(keepends=True)[1].replace(b"fg-ovd", b"gf-ovd") * 2_000)
+    report, rows = check_file(path)
+    assert len(rows) < MAX_PROBLEMS + 20
+    assert "not looked at" in report.verdict
+
+
+def test_too_many_lines_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lines.csv"
+    path.write_bytes(b"\n" * MAX_BYTES)
+    monkeypatch.setattr("fgbench.leaderboard.lines._cells", lambda *_: pytest.fail("was read"))
+    assert codes(path) == {"file"}
 
 
 def test_a_table_of_a_results_folder_is_told_from_a_leaderboard(tmp_path: Path) -> None:
