@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from fgbench import cli_leaderboard
 from fgbench.leaderboard.check import check_file
+from fgbench.leaderboard.publish import FORMATS
+from fgbench.report.paper import EDITIONS
 
 from .leaderboard import good
 
@@ -72,6 +74,11 @@ def test_the_papers_numbers_need_no_input(app: typer.Typer, tmp_path: Path) -> N
     found = json.loads(run(app, "build", "--output", tmp_path, "--json"))
     assert (found["measured"], found["reported"]) == (0, 1395)
     assert "| FG-CLIP 2 | ViT-So/16 | reported |" in run(app, "export", "--task", "fine-grained")
+
+
+def test_what_can_be_chosen_is_what_there_is() -> None:
+    assert {each.value for each in cli_leaderboard._Format} == set(FORMATS)
+    assert {each.value for each in cli_leaderboard._Edition} == {*EDITIONS, "none"}
 
 
 def test_items_are_counted(app: typer.Typer, tmp_path: Path) -> None:

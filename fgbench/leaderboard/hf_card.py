@@ -36,9 +36,11 @@ def model_card(rows: Iterable[Row], model: str | None) -> str:
     names = list(dict.fromkeys(row["model"] for row in rows))
     if model is None and len(names) == 1:
         model = names[0]
+    if not names:
+        raise UsageError("hf-card: no measured results among the inputs. Give records or a leaderboard file.")
     if model not in names:
         wanted = f"no results of {model!r}" if model else "a card is about one model: name it with --model"
-        raise UsageError(f"hf-card: {wanted}. Models with measured results: {', '.join(names) or 'none'}.")
+        raise UsageError(f"hf-card: {wanted}. Models with measured results: {', '.join(names)}.")
     results = []
     for row in rows:
         if row["model"] != model:

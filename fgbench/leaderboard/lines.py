@@ -56,8 +56,9 @@ def read_rows(path: Path, report: Report) -> Iterator[tuple[int, Row]]:
 def _read(path: Path, report: Report) -> bytes | None:
     """The file's bytes without a byte order mark, or None if it is hopeless."""
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "no regular file" if path.exists() else "not there"
-        report.add(0, "", "file", path.name, f"a CSV file; this is {found}.")
+        hint = "a folder. Of results, make a file first: fgbench leaderboard add FOLDER --to FILE.csv"
+        found = hint if path.is_dir() else "no regular file" if path.exists() else "not there"
+        report.add(0, "", "file", path.name, f"a CSV file; this is {found}")
         return None
     try:
         with path.open("rb") as file:

@@ -19,6 +19,7 @@ from fgbench.report.paper import EDITIONS, remarks
 
 _ABLATIONS = ("table 8", "table C", "table D")
 _PARTIAL_MARK = "Covers a part of the dataset only."
+_CROP_MARK = "Regions as crops, not as RoI of dense features."
 _NOT_RANKED = " Not ranked."
 
 
@@ -185,7 +186,11 @@ def _footnotes(row: Row) -> list[str]:
     """What to know of a value, and whether it is kept out of the ranking for it."""
     known = [remarks()[code] for code in row["remarks"].split(";") if code]
     texts = [each.text + ("" if each.like_for_like else _NOT_RANKED) for each in known if each.of_cell]
-    return [*texts, _PARTIAL_MARK + _NOT_RANKED] if row["scope"] == PARTIAL else texts
+    if row["region_mode"] == "crop":
+        texts.append(_CROP_MARK)
+    if row["scope"] == PARTIAL:
+        texts.append(_PARTIAL_MARK + _NOT_RANKED)
+    return texts
 
 
 def _percent(row: Row) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -53,8 +52,6 @@ def _samples(each: Numbered, folder: Path, report: Report) -> Mapping[MetricKey,
         return of_record({"dataset": row["dataset"]}, read_outcomes(place), str(place))
     except (DataError, DataMissingError) as error:
         report.add(each.line, "dataset", "items", row["dataset"], str(error))
-    except zlib.error as error:
-        report.add(each.line, "dataset", "items", row["dataset"], f"{place}: damaged ({error}).")
     return None
 
 

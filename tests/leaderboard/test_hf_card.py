@@ -48,5 +48,5 @@ def test_a_card_is_about_one_model() -> None:
         model_card(rows, None)
     with pytest.raises(UsageError, match="no results of 'third'"):
         model_card(rows, "third")
-    with pytest.raises(UsageError, match="none"):
+    with pytest.raises(UsageError, match="no measured results"):
         model_card([], None)

@@ -88,6 +88,12 @@ def test_a_part_of_a_dataset_is_shown_but_not_ranked() -> None:
     assert list(panel.footnotes.values()) == ["Covers a part of the dataset only. Not ranked."]
 
 
+def test_crops_are_told_from_regions_of_dense_features() -> None:
+    panel = table([good.row("fg-ovd", "hard", "top1", region_mode="crop")], "fine-grained", "paper")
+    cell = column(panel, "hard", "FG-OVD")["our-model", ""]
+    assert panel.footnotes[cell.marks].startswith("Regions as crops")
+
+
 def test_the_miniature_suite_has_tables_of_its_own() -> None:
     small = good.row("fg-ovd", "hard", "top1", scope="miniature", value="1.0")
     found = panels([small, good.row("fg-ovd", "hard", "top1")], ["fine-grained"], ICML)

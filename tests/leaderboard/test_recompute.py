@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,14 @@ def test_items_that_are_damaged(tmp_path: Path, items: Path) -> None:
         recomputed, problems = check(tmp_path, items, coco())
         assert recomputed < 4
         assert {code for _, _, code in problems} == {"items"}
+
+
+def test_an_array_that_claims_to_be_huge_is_not_made(tmp_path: Path, items: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**50,)})
+    with zipfile.ZipFile(items / "our-model/coco.items.npz", "w") as archive:
+        archive.writestr("id.npy", header.getvalue())
+    assert check(tmp_path, items, coco()) == (0, [(2, "dataset", "items")])
 
 
 def test_pickled_objects_are_not_read(tmp_path: Path, items: Path) -> None:
