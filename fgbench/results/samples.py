@@ -8,6 +8,7 @@ compares it with another model's.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def of_record(
             f"{where}: array {error} is not in it. It was written by an older version of fgbench, or by something "
             "else. Evaluate again with the same command: stored embeddings are used."
         ) from error
-    except (ValueError, IndexError, TypeError) as error:
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise DataError(f"{where}: its arrays do not fit together ({error}).") from error
 
 
@@ -91,5 +92,5 @@ def read_outcomes(path: Path) -> dict[str, npt.NDArray[Any]]:
             raise DataError(f"{path}: its arrays would take {size:,} bytes; at most {MAX_BYTES:,} are read.")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise DataError(f"{path}: not a readable file of outcomes ({error}).") from error
