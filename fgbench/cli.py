@@ -26,6 +26,7 @@ from fgbench.cli_options import (
     print_json,
     reading_options,
 )
+from fgbench.cli_report import mount as mount_report
 from fgbench.cli_sweep import mount as mount_sweep
 from fgbench.errors import FgbenchError, UsageError
 
@@ -262,6 +263,7 @@ def show(name: Annotated[str, typer.Argument(help="Id of a dataset or model.")],
 mount(app)
 mount_detect(app)
 mount_sweep(app)
+mount_report(app)
 
 
 def main() -> None:
