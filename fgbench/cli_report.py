@@ -27,7 +27,8 @@ def report(
 ) -> None:
     """Write one self-contained HTML page over all results of a folder; opens from disk, loads nothing, needs no server.
 
-    Results on other data or under another protocol stand apart. Files that are no readable records are named and left out.
+    Results on other data or under another protocol stand apart. Files that are no readable records are named and
+    left out.
     """
     from fgbench.report.screen import print_report
     from fgbench.report_api import report as write

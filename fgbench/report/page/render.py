@@ -1,8 +1,8 @@
 """The page as bytes: one HTML file that loads nothing, runs only its own script, and shows foreign text as text.
 
 Every value is escaped by Jinja (autoescape is on for all templates) after :func:`fgbench.report.page.text.visible` has
-made it printable. The Content-Security-Policy allows the page's own style sheet and script, by their digests, and nothing
-else: no request of any kind, no inline style or handler. Equal records give equal bytes.
+made it printable. The Content-Security-Policy allows the page's own style sheet and script, by their digests, and
+nothing else: no request of any kind, no inline style or handler. Equal records give equal bytes.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def render(
     html = environment.get_template("page.html.j2").render(
         policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'; "
         "form-action 'none'",
-        style=Markup(style),  # noqa: S704 - our own files
-        script=Markup(script),  # noqa: S704
+        style=Markup(style),  # our own files
+        script=Markup(script),
         results=results,
         scopes=scopes,
         models=models,

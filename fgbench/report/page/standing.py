@@ -52,11 +52,8 @@ def standing(record: Record, spec: DatasetSpec | None) -> Standing:
         spec: what is declared for its dataset; None if this installation does not know it.
     """
     variant = _variant(record["protocol"], spec)
-    if record["model"].get("kind") == "external":
-        group = Group.EXTERNAL
-    else:
-        group = Group.OTHER if variant else Group.MEASURED
-    return Standing(_scope(record), group, variant)
+    group = Group.OTHER if variant else Group.MEASURED
+    return Standing(_scope(record), Group.EXTERNAL if record["model"].get("kind") == "external" else group, variant)
 
 
 def _scope(record: Record) -> Scope:
