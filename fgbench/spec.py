@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from fgbench.data.files import DatasetFiles
+    from fgbench.metrics.sample import Sample
 
 
 class MetricKey(NamedTuple):
@@ -326,3 +327,22 @@ class DrawsPictures(Protocol):
         self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Any], count: int
     ) -> Iterator[tuple[str, Image]]:
         """Up to ``count`` pictures with a file name (without suffix) each."""
+
+
+@runtime_checkable
+class HasSamples(Protocol):
+    """A task that can say what its scores are functions of: for intervals, paired comparison and recomputation."""
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """The items behind each score, whose :meth:`~fgbench.metrics.sample.Sample.value` is the score.
+
+        Args:
+            spec: one of the task's datasets.
+            outcomes: as in :attr:`Scores.outcomes`, or read back from a file (docs/records.md).
+
+        Returns:
+            By score, in the order of the scores; scores that the outcomes do not determine are left out.
+
+        Raises:
+            KeyError, ValueError: arrays are not there or do not fit together.
+        """

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fgbench.data.files import DatasetFiles
+from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, Regions, Request
 from fgbench.spec import (
     DatasetSpec,
@@ -21,7 +24,7 @@ from fgbench.spec import (
 )
 
 from .boxes import LabelledBoxes, read_boxclass_cn, read_coco_boxes, read_lvis_boxes
-from .labelled import class_prompts, score_labels
+from .labelled import class_prompts, label_samples, score_labels
 
 _TIE = "among equal similarities the lower class index comes first"
 
@@ -177,10 +180,15 @@ class BoxClassification:
             result.scores,
             evaluated=len(kept),
             skipped=regions.reasons() + loaded.rejected,
-            outcomes={"id": boxes.ids[kept], "rank": result.rank}
+            outcomes={"id": boxes.ids[kept], "image": boxes.image_index[kept], "rank": result.rank}
             | {f"in/{name}": mask for name, mask in subsets.items()},
             ties={"rank": result.ties},
         )
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """See :class:`fgbench.spec.HasSamples`; boxes of one picture stay together."""
+        subsets = {name.removeprefix("in/"): mask for name, mask in outcomes.items() if name.startswith("in/")}
+        return label_samples(outcomes["id"], outcomes["rank"], outcomes["image"], subsets, spec.metrics)
 
 
 TASK = BoxClassification(

@@ -13,6 +13,7 @@ from fgbench.data.annotations import box, field, read_json_lines, strings
 from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError
 from fgbench.metrics.choice import choose
+from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, ImageRef, Regions, Request, Texts
 from fgbench.spec import (
     DatasetSpec,
@@ -161,8 +162,22 @@ class FineGrained:
             choices = choose(regions.vectors[kept], texts.vectors, items.candidates[kept])
             scores.append(Score(subset, "top1", float(choices.correct.mean()), len(kept)))
             ties[f"{subset}/top1"] = int(choices.tied.sum())
-            outcomes |= {f"{subset}/id": items.ids[kept], f"{subset}/margin": choices.margin}
+            outcomes |= {
+                f"{subset}/id": items.ids[kept],
+                f"{subset}/image": items.image_index[kept],
+                f"{subset}/margin": choices.margin,
+            }
         return Scores(scores, int(regions.ok.sum()), regions.reasons(), outcomes, ties)
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """See :class:`fgbench.spec.HasSamples`; items on one picture stay together."""
+        return {
+            MetricKey(subset, "top1"): Sample.mean(
+                outcomes[f"{subset}/id"], outcomes[f"{subset}/margin"] >= 0, "image", outcomes[f"{subset}/image"]
+            )
+            for subset in _FILES
+            if f"{subset}/id" in outcomes
+        }
 
 
 TASK = FineGrained()

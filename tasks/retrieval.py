@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError
 from fgbench.metrics.ranks import best_per_query, recall_at, target_ranks
+from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, ImageRef, Images, Request, Texts
 from fgbench.spec import DatasetSpec, Loaded, MetricKey, PublishedCell, Score, Scores
 
@@ -131,3 +133,20 @@ class Retrieval:
             },
             ties={"i2t": len(np.unique(owner[image_to_text.tied])), "t2i": int(text_to_image.tied.sum())},
         )
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """See :class:`fgbench.spec.HasSamples`.
+
+        Queries are resampled, the gallery stays. Captions are called ``<picture>#<number>`` and stay with their
+        picture.
+        """
+        ids, owner = outcomes["id"], outcomes["t2i_image"]
+        number = np.arange(len(owner)) - np.searchsorted(owner, owner)  # owners ascend
+        captions = np.char.add(np.char.add(ids[owner].astype(str), "#"), number.astype(str))
+        queries = {"i2t": (ids, np.arange(len(ids))), "t2i": (captions, owner)}
+        found = {}
+        for metric in spec.metrics:
+            direction, _, k = metric.partition("_r")
+            names, units = queries[direction]
+            found[MetricKey("*", metric)] = Sample.mean(names, outcomes[f"{direction}_rank"] < int(k), "image", units)
+        return found
