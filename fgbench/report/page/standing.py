@@ -71,7 +71,7 @@ def _scope(record: Record) -> Scope:
 
 def _variant(protocol: Mapping[str, Any], spec: DatasetSpec | None) -> str:
     if spec is None:
-        return protocol["id"]
+        return str(protocol["id"])
     own = spec.protocol
     declared = {
         "": own.id,

@@ -244,12 +244,12 @@ def _scope(
     columns = {
         name: _columns([r for r in results if r.found.record["dataset"] == name], specs(name)) for name, _ in datasets
     }
-    if scope is Scope.COMPLETE:
-        for method, backbone in _paper_rows(results):
-            row = Row(f"{method} {backbone}", Group.REPORTED, "", len({r.series for r in rows.values()}))
-            _report(row, (method, backbone), [c for each in columns.values() for c in each], specs)
-            if row.values:
-                rows["reported", method, backbone] = row
+    papers = _paper_rows(results, rows) if scope is Scope.COMPLETE else {}
+    for paper, series in papers.items():
+        row = Row(" ".join(paper), Group.REPORTED, "", series)
+        _report(row, paper, [c for each in columns.values() for c in each], specs)
+        if row.values:
+            rows[("reported", *paper)] = row
     tasks = []
     for task in dict.fromkeys(result.found.record["task"] for _, result in datasets):
         own = [name for name, result in datasets if result.found.record["task"] == task]
@@ -258,7 +258,7 @@ def _scope(
             TaskPart(
                 task, titles(task), wanted, {name: spec.title if (spec := specs(name)) else name for name in own},
                 [row for row in rows.values() if any(column in row.values for column in wanted)],
-                _apart(wanted, results, specs) if scope is Scope.COMPLETE else {},
+                _apart(wanted, papers, specs),
             )
         )  # fmt: skip
     return ScopePart(scope, list(rows.values()), tasks, results)
@@ -288,10 +288,17 @@ def _columns(results: Sequence[Result], spec: DatasetSpec | None) -> list[Column
     return [Column(dataset, MetricKey(*key)) for key in dict.fromkeys(main) if key in there]
 
 
-def _paper_rows(results: Sequence[Result]) -> list[tuple[str, str]]:
-    """The paper's rows of the models shown; its own model's where a model has none."""
-    own = [record["model"]["paper"] for result in results if (record := result.found.record)]
-    return list(dict.fromkeys((each[0], each[1]) if each else REFERENCE for each in own))
+def _paper_rows(results: Sequence[Result], rows: dict[tuple[str, ...], Row]) -> dict[tuple[str, str], int]:
+    """The paper's rows of the models shown, and its own model's where a model has none; each in its model's colour."""
+    series = {folder: row.series for (_, folder, _), row in rows.items()}
+    found: dict[tuple[str, str], int] = {}
+    for result in results:
+        paper = result.found.record["model"]["paper"]
+        if paper:
+            found.setdefault((paper[0], paper[1]), series[result.found.folder])
+    if not all(result.found.record["model"]["paper"] for result in results):
+        found.setdefault(REFERENCE, len(set(series.values())))
+    return found
 
 
 def _report(row: Row, paper: tuple[str, str], columns: Iterable[Column], specs: Specs) -> None:
@@ -304,14 +311,14 @@ def _report(row: Row, paper: tuple[str, str], columns: Iterable[Column], specs: 
             row.values[column] = Value(value)
 
 
-def _apart(columns: Iterable[Column], results: Sequence[Result], specs: Specs) -> dict[str, list[str]]:
+def _apart(columns: Iterable[Column], papers: Iterable[tuple[str, str]], specs: Specs) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for column in columns:
         spec = specs(column.dataset)
         protocol = spec and foreign_protocol(spec, column.key, spec.protocol.id)
         if spec is None or not protocol:
             continue
-        for paper in _paper_rows(results):
+        for paper in papers:
             value = published(spec, column.key, paper)
             if value is not None:
                 found.setdefault(protocol, []).append(f"{' '.join(paper)}, {spec.title} {value:.1f}")
