@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fgbench.report.page.view import Column, Row, TaskPart
+from fgbench.report.page.numbers import Column
+from fgbench.report.page.view import Row, TaskPart
 from fgbench.report.page.words import Words
 from fgbench.report.remarks import SENTENCES, Remark
 

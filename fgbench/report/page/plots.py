@@ -22,9 +22,10 @@ from matplotlib.patches import Patch
 from fgbench.data.atomic import write_atomic
 from fgbench.report.page import geometry, levels
 from fgbench.report.page.fonts import Fonts, find
+from fgbench.report.page.numbers import Column
 from fgbench.report.page.standing import Group
 from fgbench.report.page.text import shorten
-from fgbench.report.page.view import Column, Row, ScopePart, TaskPart
+from fgbench.report.page.view import Row, ScopePart, TaskPart
 from fgbench.report.page.words import Words, metric, words
 
 COLOURS = ("#0b62b4", "#c2510a", "#0a7d62", "#93409a", "#7d6608", "#b3264a", "#04758f", "#4b5563")

@@ -20,9 +20,11 @@ from markupsafe import Markup
 from fgbench.report.page import geometry, levels
 from fgbench.report.page.footnotes import Footnotes, sentence
 from fgbench.report.page.gather import LeftOut
+from fgbench.report.page.numbers import Value
 from fgbench.report.page.provenance import model_facts, record_facts
+from fgbench.report.page.reported import Specs
 from fgbench.report.page.text import shorten, visible
-from fgbench.report.page.view import LABEL, Result, ScopePart, Specs, Titles, Value
+from fgbench.report.page.view import LABEL, Result, ScopePart, Titles
 from fgbench.report.page.words import Words, metric, words
 from fgbench.report.paper import EDITION
 from fgbench.results.folder import COLUMNS, neutral, rows

@@ -6,54 +6,23 @@ All numbers are percent here. Nothing is averaged but the main numbers of a data
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 from fgbench.report.page.gather import Found
+from fgbench.report.page.numbers import Column, Value
+from fgbench.report.page.reported import PaperRow, Specs, reported, reported_apart
 from fgbench.report.page.standing import Group, Scope, Standing, standing
 from fgbench.report.page.text import shorten
 from fgbench.report.page.words import Words
-from fgbench.report.paper import REFERENCE, foreign_protocol, published
+from fgbench.report.paper import REFERENCE
 from fgbench.report.remarks import Remark, remarks
 from fgbench.spec import DatasetSpec, MetricKey
 
 LABEL = 100
 """Characters of a model's name in tables; its details have all of it."""
 
-Specs = Callable[[str], DatasetSpec | None]
 Titles = Callable[[str], Words]
-
-
-class Value(NamedTuple):
-    """One number, in percent.
-
-    Attributes:
-        percent: the number.
-        low, high: ends of its 95 % interval, or None.
-        n: queries; 0 for a number that the paper reports.
-        record: number of the record it comes from (:attr:`Result.number`), or None.
-    """
-
-    percent: float
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    record: int | None = None
-
-    @classmethod
-    def of(cls, score: Mapping[str, Any], record: int) -> Value:
-        """From an entry of a record's scores."""
-        interval = score.get("interval") or {}
-        low, high = (100 * interval[end] if interval else None for end in ("low", "high"))
-        return cls(100 * score["value"], low, high, score["n"], record)
-
-
-class Column(NamedTuple):
-    """One number of a dataset."""
-
-    dataset: str
-    key: MetricKey
 
 
 @dataclass(frozen=True)
@@ -108,7 +77,7 @@ class TaskPart:
         columns: main numbers of its datasets, in table order.
         titles: of its datasets, by id.
         rows: those with a number here, by group.
-        apart: numbers of the paper under another protocol: protocol, and what they are.
+        apart: what the paper reports under another protocol, one line per row of it, by protocol.
     """
 
     id: str
@@ -229,27 +198,16 @@ def _scope(
 ) -> ScopePart:
     datasets = sorted({result.found.record["dataset"]: result for result in results}.items(),
                       key=lambda item: (place.get(item[0], len(place)), item[0]))  # fmt: skip
-    rows: dict[tuple[str, ...], Row] = {}
-    for group in Group:
-        for result in results:
-            if result.standing.group is group:
-                key = (group.value, result.found.folder, result.standing.variant)
-                row = rows.setdefault(
-                    key,
-                    Row(
-                        labels[result.found.folder], group, result.standing.variant, _series(rows, result.found.folder)
-                    ),
-                )
-                _fill(row, result)
+    rows = _measured(results, labels)
     columns = {
         name: _columns([r for r in results if r.found.record["dataset"] == name], specs(name)) for name, _ in datasets
     }
     papers = _paper_rows(results, rows) if scope is Scope.COMPLETE else {}
     for paper, series in papers.items():
-        row = Row(" ".join(paper), Group.REPORTED, "", series)
-        _report(row, paper, [c for each in columns.values() for c in each], specs)
-        if row.values:
-            rows[("reported", *paper)] = row
+        found = reported(paper, [column for each in columns.values() for column in each], specs)
+        if found:
+            values = {column: Value(percent) for column, percent in found.items()}
+            rows[Group.REPORTED.value, paper[0], paper[1]] = Row(" ".join(paper), Group.REPORTED, "", series, values)
     tasks = []
     for task in dict.fromkeys(result.found.record["task"] for _, result in datasets):
         own = [name for name, result in datasets if result.found.record["task"] == task]
@@ -258,10 +216,21 @@ def _scope(
             TaskPart(
                 task, titles(task), wanted, {name: spec.title if (spec := specs(name)) else name for name in own},
                 [row for row in rows.values() if any(column in row.values for column in wanted)],
-                _apart(wanted, papers, specs),
+                reported_apart(papers, wanted, specs),
             )
         )  # fmt: skip
     return ScopePart(scope, list(rows.values()), tasks, results)
+
+
+def _measured(results: Sequence[Result], labels: dict[str, str]) -> dict[tuple[str, ...], Row]:
+    """The rows by group, folder and variant, in this order of groups."""
+    rows: dict[tuple[str, ...], Row] = {}
+    for result in sorted(results, key=lambda each: list(Group).index(each.standing.group)):
+        _, group, variant = result.standing
+        folder = result.found.folder
+        new = Row(labels[folder], group, variant, _series(rows, folder))
+        _fill(rows.setdefault((group.value, folder, variant), new), result)
+    return rows
 
 
 def _series(rows: dict[tuple[str, ...], Row], folder: str) -> int:
@@ -288,38 +257,14 @@ def _columns(results: Sequence[Result], spec: DatasetSpec | None) -> list[Column
     return [Column(dataset, MetricKey(*key)) for key in dict.fromkeys(main) if key in there]
 
 
-def _paper_rows(results: Sequence[Result], rows: dict[tuple[str, ...], Row]) -> dict[tuple[str, str], int]:
+def _paper_rows(results: Sequence[Result], rows: dict[tuple[str, ...], Row]) -> dict[PaperRow, int]:
     """The paper's rows of the models shown, and its own model's where a model has none; each in its model's colour."""
     series = {folder: row.series for (_, folder, _), row in rows.items()}
-    found: dict[tuple[str, str], int] = {}
+    found: dict[PaperRow, int] = {}
     for result in results:
         paper = result.found.record["model"]["paper"]
         if paper:
             found.setdefault((paper[0], paper[1]), series[result.found.folder])
     if not all(result.found.record["model"]["paper"] for result in results):
         found.setdefault(REFERENCE, len(set(series.values())))
-    return found
-
-
-def _report(row: Row, paper: tuple[str, str], columns: Iterable[Column], specs: Specs) -> None:
-    for column in columns:
-        spec = specs(column.dataset)
-        if spec is None or foreign_protocol(spec, column.key, spec.protocol.id):
-            continue
-        value = published(spec, column.key, paper)
-        if value is not None:
-            row.values[column] = Value(value)
-
-
-def _apart(columns: Iterable[Column], papers: Iterable[tuple[str, str]], specs: Specs) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for column in columns:
-        spec = specs(column.dataset)
-        protocol = spec and foreign_protocol(spec, column.key, spec.protocol.id)
-        if spec is None or not protocol:
-            continue
-        for paper in papers:
-            value = published(spec, column.key, paper)
-            if value is not None:
-                found.setdefault(protocol, []).append(f"{' '.join(paper)}, {spec.title} {value:.1f}")
     return found

@@ -34,7 +34,7 @@ def spec(dataset: str) -> DatasetSpec:
 
 
 def record(dataset: str, name: str = "model", /, *, interval: bool = True, **changes: Any) -> dict[str, Any]:
-    """A record of a complete run under the dataset's own protocol; of ``changes``, mappings are put over it by field."""
+    """A record of a complete run under the dataset's own protocol; mappings in ``changes`` are put over it by field."""
     own = spec(dataset)
     published = sum(own.published_items.values())
     scores = [score(f"{name}/{dataset}/{key}", key.subset, key.metric, interval=interval) for key in own.main]
