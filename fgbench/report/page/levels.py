@@ -8,7 +8,8 @@ LIGHT = ((241, 245, 250), (12, 63, 120))
 DARK = ((31, 37, 46), (150, 200, 255))
 """Ends of the scale, sRGB."""
 
-_INK = {"light": ("#1b2129", "#ffffff"), "dark": ("#e7eaee", "#10151c")}
+_INKS = ("#000000", "#ffffff")
+"""Only with pure black and white is one of them legible on every ground (contrast of 4.5 or more)."""
 
 
 def level(percent: float) -> int:
@@ -22,9 +23,9 @@ def ground(step: int, ends: tuple[tuple[int, int, int], tuple[int, int, int]]) -
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*ends, strict=True))
 
 
-def ink(background: str, inks: tuple[str, str]) -> str:
+def ink(background: str) -> str:
     """The better legible of two text colours."""
-    return max(inks, key=lambda each: contrast(each, background))
+    return max(_INKS, key=lambda each: contrast(each, background))
 
 
 def contrast(one: str, other: str) -> float:
@@ -39,8 +40,7 @@ def style() -> str:
     for step in range(STEPS):
         light, dark = ground(step, LIGHT), ground(step, DARK)
         rules.append(
-            f".h{step} {{ background: light-dark({light}, {dark}); "
-            f"color: light-dark({ink(light, _INK['light'])}, {ink(dark, _INK['dark'])}); }}"
+            f".h{step} {{ background: light-dark({light}, {dark}); color: light-dark({ink(light)}, {ink(dark)}); }}"
         )
     return "\n".join(rules)
 

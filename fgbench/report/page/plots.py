@@ -211,7 +211,7 @@ def _heat_map(part: ScopePart, style: _Style) -> Figure:
     axes.imshow(values, cmap=colours, vmin=0, vmax=100, aspect="auto")
     for y, row in enumerate(means):
         for x, mean in enumerate(row):
-            ink = _INK if mean is None or mean < 55 else "white"
+            ink = _INK if mean is None else levels.ink(levels.ground(levels.level(mean), levels.LIGHT))
             axes.text(x, y, "–" if mean is None else f"{mean:.1f}", ha="center", va="center", fontsize=6.5, color=ink)
     axes.set_xticks(
         range(len(names)), [style.fonts.drawable(task.titles[dataset]) for task, dataset in names], rotation=90
