@@ -167,6 +167,8 @@ class DatasetSpec:
         shown: numbers that the result table shows, if not all; the record has every one.
         published: where the paper prints which number.
         optional: not one of the paper's datasets: evaluated only when it is named.
+        same_pictures_as: dataset in the other language with the same pictures, or pictures of the same kind; results of
+            the two are shown side by side (``fgbench bilingual``).
         notes: traps worth knowing (docs/protocols.md has the whole list).
     """
 
@@ -187,6 +189,7 @@ class DatasetSpec:
     published: Mapping[MetricKey, PublishedCell] = field(default_factory=dict)
     hub: tuple[HubSource, ...] = ()
     optional: bool = False
+    same_pictures_as: str = ""
     notes: tuple[str, ...] = ()
 
 

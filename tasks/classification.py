@@ -114,6 +114,7 @@ def _in_chinese(spec: DatasetSpec) -> DatasetSpec:
         protocol=replace(spec.protocol, id="clip-benchmark-zh", text=_CHINESE),
         published={},
         optional=True,
+        same_pictures_as=spec.id,
         notes=("Not in the paper: CLIP_benchmark's Chinese class names and templates.",),
     )
 

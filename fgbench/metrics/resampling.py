@@ -7,7 +7,10 @@ wrong, are two rows.
 
 The interval takes the variance from the bootstrap and its form from Wilson (Probable inference, the law of succession,
 and statistical inference, JASA 1927), with the number of independent items that would have this variance. Percentiles
-of the resamples would give no interval at all where everything is right. docs/statistics.md has the measured coverage.
+of the resamples would give no interval at all where everything is right. For the same reason the variance of a mean is
+taken with parts of two more units, one with nothing but right items and one with nothing but wrong ones (the best and
+the worst value found, where values are graded): few failures do not show how they cluster. docs/statistics.md has the
+measured coverage.
 """
 
 from __future__ import annotations
@@ -19,12 +22,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .sample import Float64, Int64, Sample, Statistic
+from .sample import Float64, Int64, Sample, Statistic, ratio
 
 RESAMPLES = 1000
 SEED = 0
 LEVEL = 0.95
 METHOD = "wilson-bootstrap"
+PRIOR = 0.7
+"""Size of each of the two added units, in mean units. Chosen by simulation: with 0 the intervals of clustered items
+that are nearly all right hold the truth in 90 % of cases, with 1 in 98 %."""
 
 _BLOCK_VALUES = 1 << 22
 """Weights, and sums, held at a time: 32 MiB of float64."""
@@ -68,7 +74,7 @@ def resampled(sums: Float64, *statistics: Statistic, resamples: int = RESAMPLES,
     rows, weights = distinct(sums)
     generator = np.random.default_rng(seed)
     found: list[list[Float64]] = [[] for _ in statistics]
-    for size in _blocks(resamples, max(rows.shape)):
+    for size in blocks(resamples, max(rows.shape)):
         total = generator.multinomial(len(sums), weights / len(sums), size=size) @ rows
         for values, statistic in zip(found, statistics, strict=True):
             values.append(statistic(total))
@@ -93,33 +99,46 @@ def interval(
         values: float64 [resamples]; its values under resampling with this seed, if they are known.
         resamples, seed: as for :func:`resampled`.
     """
-    units = len(sample.sums)
+    sums, units = sample.sums, len(sample.sums)
     if units < 2:
         return None
+    value = spread_at = sample.value()
+    if (items := sample.values) is not None:
+        size = PRIOR * sums[:, 1].mean()
+        low, high = (0.0, 1.0) if sample.is_binary else (items.min(), items.max())
+        sums = np.concatenate([sums, [[low * size, size], [high * size, size]]])
+        spread_at = float(ratio(sums.sum(axis=0)))
     if values is None:
-        (values,) = resampled(sample.sums, sample.statistic, resamples=resamples, seed=seed)
-    # A statistic may be undefined in a resample that has nothing to measure; there are few such.
-    values = values[~np.isnan(values)]
-    variance = float(values.var()) * units / (units - 1) if len(values) else 0.0
-    low, high = wilson(sample.value(), variance, units)
+        (values,) = resampled(sums, sample.statistic, resamples=resamples, seed=seed)
+    variance = spread(values, units)
+    number = spread_at * (1 - spread_at) / variance if variance > 0 and 0 < spread_at < 1 else units
+    low, high = wilson(value, number, student_quantile(0.5 + LEVEL / 2, units - 1))
     return Interval(low, high, LEVEL, METHOD, sample.unit, units, resamples, seed)
 
 
-def wilson(value: float, variance: float, units: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval with an effective number of items.
+def spread(values: Float64, units: int) -> float:
+    """Variance of a statistic of so many units, from its resampled values (float64 [B]).
+
+    Resamples in which it is undefined, because there is nothing to measure, are left out; there are few such.
+    """
+    values = values[~np.isnan(values)]
+    return float(values.var()) * units / (units - 1) if len(values) else 0.0
+
+
+def wilson(value: float, number: float, quantile: float) -> tuple[float, float]:
+    """Wilson's score interval of a share.
 
     Args:
         value: p in [0, 1].
-        variance: of p. The effective number is p (1 - p) / variance, the number of independent right or wrong items
-            that would have this variance. Where nothing varies it is ``units``.
-        units: number of independent units; Student's t with one degree of freedom less takes the place of the normal
-            quantile.
-        level: nominal coverage.
+        number: of independent items; may be a fraction.
+        quantile: of the standardised error, 1.96 for 95 % and many items.
+
+    Returns:
+        Low and high, in [0, 1], with p between them.
     """
-    z = student_quantile(0.5 + level / 2, units - 1)
-    number = value * (1 - value) / variance if variance > 0 and 0 < value < 1 else units
-    centre = (value + z * z / (2 * number)) / (1 + z * z / number)
-    half = z * math.sqrt(value * (1 - value) / number + (z / (2 * number)) ** 2) / (1 + z * z / number)
+    square = quantile * quantile
+    centre = (value + square / (2 * number)) / (1 + square / number)
+    half = quantile * math.sqrt(value * (1 - value) / number + square / (2 * number) ** 2) / (1 + square / number)
     return max(0.0, min(value, centre - half)), min(1.0, max(value, centre + half))
 
 
@@ -143,7 +162,7 @@ def student_quantile(probability: float, freedom: int) -> float:
     return float(x + sum(term / freedom**power for power, term in enumerate(terms, start=1)))
 
 
-def _blocks(total: int, width: int) -> Iterator[int]:
+def blocks(total: int, width: int) -> Iterator[int]:
     """``total`` in parts whose arrays of so many columns fit a block."""
     size = max(1, _BLOCK_VALUES // width)
     for start in range(0, total, size):
