@@ -45,12 +45,14 @@ class Found(NamedTuple):
         record: as read.
         folder: name of its model's folder.
         file: its place in the results folder.
+        path: of the file.
         tables: breakdowns beside it.
     """
 
     record: Record
     folder: str
     file: str
+    path: Path
     tables: tuple[Table, ...]
 
 
@@ -99,7 +101,7 @@ def gather(results: Path) -> Gathered:
         elif reason := problem(content):
             gathered.left_out.append(LeftOut(place, reason))
         else:
-            gathered.found.append(Found(content, path.parent.name, place, _tables(path.parent, content)))
+            gathered.found.append(Found(content, path.parent.name, place, path, _tables(path.parent, content)))
     if not gathered.found:
         first = "\n".join(f"  {file}: {reason}" for file, reason in gathered.left_out[:5])
         more = f"\n  and {len(gathered.left_out) - 5} more" if len(gathered.left_out) > 5 else ""

@@ -102,6 +102,12 @@ def render(
     return (_compact(html) + "\n").encode()
 
 
+def signed(points: float) -> str:
+    """A difference with its sign; what rounds to zero has none."""
+    text = f"{points:+.1f}".replace("-", "−")
+    return text if text[1:] != "0.0" else "0.0"
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
@@ -114,7 +120,7 @@ def _environment() -> jinja2.Environment:
     environment.tests["has"] = lambda mapping, key: key in mapping
     environment.globals.update(
         words=words, metric=metric, sentence=sentence, geometry=geometry, level=levels.level, scale=BAR_SCALE,
-        notes_of=Footnotes, edition=EDITION,
+        signed=signed, notes_of=Footnotes, edition=EDITION,
     )  # fmt: skip
     return environment
 

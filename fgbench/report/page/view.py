@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from fgbench.report.page.bilingual import GapRow, gap_rows
 from fgbench.report.page.gather import Found
 from fgbench.report.page.numbers import Column, Value
 from fgbench.report.page.reported import PaperRow, Specs, reported, reported_apart
@@ -133,12 +134,14 @@ class ScopePart:
         rows: all rows, by group.
         tasks: in table order.
         results: its records.
+        gaps: English beside Chinese, by model.
     """
 
     scope: Scope
     rows: list[Row]
     tasks: list[TaskPart]
     results: list[Result]
+    gaps: list[GapRow]
 
     @property
     def columns(self) -> list[Column]:
@@ -219,7 +222,10 @@ def _scope(
                 reported_apart(papers, wanted, specs),
             )
         )  # fmt: skip
-    return ScopePart(scope, list(rows.values()), tasks, results)
+    models = {folder: [r.found for r in results if r.found.folder == folder and r.standing.group is Group.MEASURED]
+           for folder in dict.fromkeys(result.found.folder for result in results)}  # fmt: skip
+    gaps = [gap for folder, own in models.items() for gap in gap_rows(labels[folder], own)]
+    return ScopePart(scope, list(rows.values()), tasks, results, gaps)
 
 
 def _measured(results: Sequence[Result], labels: dict[str, str]) -> dict[tuple[str, ...], Row]:

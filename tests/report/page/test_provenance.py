@@ -12,7 +12,7 @@ from .records import record, spec
 
 
 def result(number: int, content: dict[str, Any]) -> Result:
-    found = Found(content, "model", f"model/{content['dataset']}.json", ())
+    found = Found(content, "model", f"model/{content['dataset']}.json", Path("x"), ())
     return Result(number, found, standing(content, spec(content["dataset"])), [])
 
 
