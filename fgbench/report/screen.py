@@ -67,7 +67,8 @@ def print_evaluation(result: Evaluation) -> None:
 def print_report(written: Report) -> None:
     """Where the page is and what is on it; what is not, and why."""
     console = Console()
-    shown = f"{written.models} models, {written.datasets} datasets, {written.records} records"
+    numbers = {"model": written.models, "dataset": written.datasets, "record": written.records}
+    shown = ", ".join(f"{count:,} {noun}{'s' * (count != 1)}" for noun, count in numbers.items())
     console.print(Text(f"{written.page}: {human_size(written.size)}; {shown}."), soft_wrap=True)
     if written.left_out:
         console.print(Text(f"Left out, {len(written.left_out)}:", style="yellow"))

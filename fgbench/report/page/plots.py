@@ -52,7 +52,7 @@ class _Style(NamedTuple):
 
     def name(self, row: Row) -> str:
         reported = f" ({self.say(words('badge_reported'))})" if row.group is Group.REPORTED else ""
-        return self.fonts.drawable(shorten(row.label, _NAME)) + reported
+        return shorten(self.fonts.drawable(row.label), _NAME) + reported
 
 
 def draw(scopes: Sequence[ScopePart], folder: Path) -> tuple[list[Path], list[str]]:
@@ -133,7 +133,7 @@ def _radar(part: ScopePart, style: _Style) -> Figure:
         axes.plot(
             [*angles, angles[0]], [*values, values[0]], label=style.name(row), linewidth=1.6, markersize=4, **_look(row)
         )
-    _legend(figure)
+    _legend(figure, axes.get_legend_handles_labels()[0])
     return figure
 
 
@@ -144,7 +144,7 @@ def _bars(part: ScopePart, style: _Style) -> Figure:
     half = next(n for n in range(1, len(tasks) + 1) if 2 * sum(heights[:n]) >= sum(heights))
     columns = [found for found in (range(half), range(half, len(tasks))) if found]
     tallest = max(sum(heights[n] for n in column) for column in columns)
-    figure = _figure(5.6 * len(columns), 0.11 * tallest + 0.8)
+    figure = _figure(5.6 * len(columns), 0.11 * tallest + 0.4 * max(map(len, columns)) + 0.8)
     for below, own in zip(figure.subfigures(1, len(columns), squeeze=False)[0], columns, strict=True):
         panels = below.subplots(len(own), 1, squeeze=False, gridspec_kw={"height_ratios": [heights[n] for n in own]})
         for n, (panel,) in zip(own, panels, strict=True):
@@ -153,7 +153,7 @@ def _bars(part: ScopePart, style: _Style) -> Figure:
     handles = [
         Patch(facecolor=_face(row), edgecolor=_look(row)["color"], label=style.name(row)) for row in drawn.values()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
+    _legend(figure, handles)
     return figure
 
 
@@ -231,6 +231,8 @@ def _row_title(row: Row, style: _Style) -> str:
     return style.name(row) + variant
 
 
-def _legend(figure: Figure) -> None:
-    labels = figure.axes[0].get_legend_handles_labels()[1]
-    figure.legend(loc="outside lower center", ncols=min(3, len(labels)), frameon=False)
+def _legend(figure: Figure, handles: Sequence[Any]) -> None:
+    """Below the figure, in as many columns as the longest name allows (about twelve characters per inch)."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = int(12 * figure.get_figwidth() / (longest + 6))
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(columns, len(handles))), frameon=False)
