@@ -80,7 +80,7 @@
     document.getElementById("count").textContent = shown;
     document.getElementById("nothing").hidden = shown > 0;
   };
-  document.getElementById("filter").addEventListener("input", filter);
+  for (const event of ["input", "change"]) document.getElementById("filter").addEventListener(event, filter);
   document.getElementById("filter").addEventListener("submit", (event) => event.preventDefault());
   filter();
 
