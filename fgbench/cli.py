@@ -28,6 +28,7 @@ from fgbench.cli_options import (
     print_json,
     reading_options,
 )
+from fgbench.cli_report import mount as mount_report
 from fgbench.cli_sweep import mount as mount_sweep
 from fgbench.errors import FgbenchError, UsageError
 
@@ -266,6 +267,7 @@ mount_detect(app)
 mount_leaderboard(app)
 mount_sweep(app)
 mount_compare(app)
+mount_report(app)
 
 
 def main() -> None:

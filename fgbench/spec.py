@@ -249,7 +249,7 @@ class Task(Protocol):
 
     Attributes:
         id: name on the command line.
-        title: as printed in tables.
+        title: as printed in tables; a task may have ``title_zh`` for Chinese pages.
         position: place in tables; the built-in tasks follow the paper and leave gaps for others.
         datasets: what it evaluates, in table order.
     """

@@ -144,7 +144,7 @@ class BoxClassification:
     Source: FG-CLIP 2, section 4.2 and its box scripts; docs/protocols.md lists their quirks.
 
     Attributes:
-        id, title, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
         readers: how the annotation files of each dataset are read, by dataset id.
     """
 
@@ -153,6 +153,7 @@ class BoxClassification:
     position: int
     datasets: tuple[DatasetSpec, ...]
     readers: Mapping[str, BoxReader]
+    title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
         """See :class:`fgbench.spec.Task`."""
@@ -206,6 +207,7 @@ def _tables(
 TASK = BoxClassification(
     id="box-classification",
     title="Box classification",
+    title_zh="框分类",
     position=20,
     datasets=(COCO_BOX, LVIS_BOX, BOXCLASS_CN),
     readers={"coco-box": read_coco_boxes, "lvis-box": read_lvis_boxes, "boxclass-cn": read_boxclass_cn},

@@ -136,7 +136,7 @@ class Classification:
     Pictures lie in one folder per class. Source: FG-CLIP 2, section 4.3 and its ImageNet scripts.
 
     Attributes:
-        id, title, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
         labels: class index of a folder name (None: not a class folder), by dataset id.
     """
 
@@ -145,6 +145,7 @@ class Classification:
     position: int
     datasets: tuple[DatasetSpec, ...]
     labels: Mapping[str, Callable[[str], int | None]]
+    title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
         """See :class:`fgbench.spec.Task`."""
@@ -235,6 +236,7 @@ _WNIDS = {wnid: index for index, wnid in enumerate(lines("imagenet_wnids"))}
 TASK = Classification(
     id="classification",
     title="Zero-shot classification",
+    title_zh="零样本分类",
     position=60,
     datasets=(IMAGENET_1K, IMAGENET_V2, IMAGENET_1K_ZH, IMAGENET_V2_ZH),
     labels={

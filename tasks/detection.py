@@ -176,13 +176,14 @@ class Detection:
     """AP of re-scored proposals, beside that of the proposals as they are.
 
     Attributes:
-        id, title, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
     """
 
     id: str
     title: str
     position: int
     datasets: tuple[DatasetSpec, ...]
+    title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
         """See :class:`fgbench.spec.Task`; an item is a picture."""
@@ -299,4 +300,4 @@ class Detection:
             yield from before_and_after(items.split, items.chosen, answer, Fusion.of(spec.protocol), count)
 
 
-TASK = Detection(id="detection", title="Detection", position=30, datasets=(LVIS_MINIVAL, LVIS_VAL))
+TASK = Detection(id="detection", title="Detection", title_zh="检测", position=30, datasets=(LVIS_MINIVAL, LVIS_VAL))

@@ -93,6 +93,7 @@ class FineGrained:
 
     id = "fine-grained"
     title = "Fine-grained understanding"
+    title_zh = "细粒度理解"
     position = 10
     datasets: tuple[DatasetSpec, ...] = (FG_OVD,)
 

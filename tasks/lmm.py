@@ -51,7 +51,7 @@ class LargeMultimodal:
     Source: the protocols of LLaVA-1.5 (Liu et al., CVPR 2024) and of each dataset; docs/protocols.md.
 
     Attributes:
-        id, title, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
         readers: how the files of each dataset are read, by dataset id.
         judges: how its answers are judged, likewise.
     """
@@ -62,6 +62,7 @@ class LargeMultimodal:
     datasets: tuple[DatasetSpec, ...]
     readers: Mapping[str, QuestionReader]
     judges: Mapping[str, Judge]
+    title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
         """Questions and prompts; what is sent is noted with its hash."""
@@ -113,6 +114,7 @@ class LargeMultimodal:
 TASK = LargeMultimodal(
     id="lmm",
     title="Large multimodal models",
+    title_zh="多模态大模型",
     position=80,
     datasets=(GQA, MMMU, TEXTVQA, REFCOCO, MMBENCH_EN, MMBENCH_CN),
     readers={

@@ -140,6 +140,7 @@ DOCCI_CN = _chinese(
 TASK = Retrieval(
     id="long-retrieval",
     title="Long-caption retrieval",
+    title_zh="长文本检索",
     position=40,
     datasets=(SHAREGPT4V, DCI, LIT_CN, DCI_CN, DOCCI_CN),
     readers={

@@ -76,7 +76,7 @@ class Retrieval:
     ``i2t_r<k>`` and ``t2i_r<k>``. Source: FG-CLIP 2, section 4.3 and its retrieval scripts.
 
     Attributes:
-        id, title, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
         readers: how the annotation files of each dataset are read, by dataset id.
     """
 
@@ -85,6 +85,7 @@ class Retrieval:
     position: int
     datasets: tuple[DatasetSpec, ...]
     readers: Mapping[str, Reader]
+    title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
         """See :class:`fgbench.spec.Task`."""

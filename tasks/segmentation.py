@@ -45,7 +45,7 @@ class Segmentation:
     CAT-Seg (Cho et al., CVPR 2024); docs/protocols.md, "Segmentation".
 
     Attributes:
-        id, title, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
         sets: classes and forms of ground truth, by dataset id.
     """
 
@@ -54,6 +54,7 @@ class Segmentation:
     position: int
     datasets: tuple[DatasetSpec, ...]
     sets: Mapping[str, SegmentationSet]
+    title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
         """Find pictures and label maps; see :class:`fgbench.spec.Task`."""
@@ -227,6 +228,7 @@ def _prompts(names: tuple[str, ...], protocol: EvaluationProtocol) -> ClassPromp
 TASK = Segmentation(
     id="segmentation",
     title="Segmentation",
+    title_zh="分割",
     position=70,
     datasets=tuple(each.spec for each in SETS),
     sets={each.spec.id: each for each in SETS},

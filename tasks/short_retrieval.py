@@ -197,6 +197,7 @@ COCO_CN_HUMAN = replace(
 TASK = Retrieval(
     id="short-retrieval",
     title="Short-caption retrieval",
+    title_zh="短文本检索",
     position=50,
     datasets=(COCO, FLICKR30K, FLICKR30K_CNA, COCO_CN, COCO_KARPATHY, COCO_CN_HUMAN),
     readers={

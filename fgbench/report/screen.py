@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from fgbench import selection
+from fgbench.data.space import human_size
+from fgbench.report.page.text import visible
 from fgbench.report.table import results_table
 
 if TYPE_CHECKING:
     from fgbench.api import Evaluation
+    from fgbench.report_api import Report
     from fgbench.sweep_api import Sweep
 
 _PLAN = {
@@ -58,6 +62,22 @@ def print_evaluation(result: Evaluation) -> None:
         console.print(
             Text(f"Records: {result.folder}; all results: {result.folder.parent / 'results.csv'}", style="dim")
         )
+
+
+def print_report(written: Report) -> None:
+    """Where the page is and what is on it; what is not, and why."""
+    console = Console()
+    numbers = {"model": written.models, "dataset": written.datasets, "record": written.records}
+    shown = ", ".join(f"{count:,} {noun}{'s' * (count != 1)}" for noun, count in numbers.items())
+    console.print(Text(f"{written.page}: {human_size(written.size)}; {shown}."), soft_wrap=True)
+    if written.left_out:
+        console.print(Text(f"Left out, {len(written.left_out)}:", style="yellow"))
+        for file, reason in written.left_out:
+            console.print(Padding(Text(visible(f"{file}: {reason}"), style="yellow"), (0, 0, 0, 2), expand=False))
+    if written.plots:
+        console.print(Text(f"{written.plots[0].parent}: {len(written.plots)} figures."), soft_wrap=True)
+    for note in written.notes:
+        console.print(Text(visible(note), style="yellow"))
 
 
 def print_plan(summary: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fgbench.report.paper import EDITION, REFERENCE, foreign_protocol, published
+from fgbench.report.remarks import SENTENCES, remarks
 from fgbench.results.record import Record
 from fgbench.spec import DatasetSpec, MetricKey
 
@@ -99,32 +100,11 @@ def _with_interval(score: Mapping[str, Any]) -> str:
 
 def _remarks(record: Record, notes: dict[str, list[str]]) -> str:
     """Footnote marks of a record; ``notes`` collects what each footnote says of which dataset."""
-    counts, dataset = record["counts"], record["dataset"]
-    found: list[tuple[str, str]] = []
-    skipped = sum(counts["skipped"].values())
-    if skipped:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts["skipped"].items())
-        found.append(("Items not evaluated", f"{dataset} {skipped:,} of {counts['expected']:,} ({reasons})"))
-    if record["arguments"]["effective"].get("limit"):
-        found.append(("Limited run (--limit): not comparable with anything", ""))
-    elif counts["published"] and counts["expected"] != counts["published"]:
-        found.append(("Not the published number of items: not comparable with the paper", ""))
-    if counts["texts_truncated"]:
-        cut = f"{dataset} {counts['texts_truncated']:,} of {counts['texts']:,}"
-        chat = record["model"].get("kind") == "chat model"
-        found.append(("Replies that reached their limit" if chat else "Texts cut to the model's length", cut))
-    ties = [f"{name} {count:,}" for name, count in counts["ties"].items() if count]
-    if ties:
-        found.append(
-            ("Queries where another answer is exactly as good as the right one", f"{dataset} {', '.join(ties)}")
-        )
-    if record["protocol"].get("region_mode") == "crop":
-        found.append(("Regions as crops (region mode crop), not RoI of dense features", ""))
-    found.extend((note, "") for note in record["notes"])
     marks = []
-    for title, detail in found:
+    for kind, detail in remarks(record):
+        title = SENTENCES[kind][0] if kind else detail
         details = notes.setdefault(title, [])
-        if detail:
-            details.append(detail)
+        if kind and detail:
+            details.append(f"{record['dataset']} {detail}")
         marks.append(f"{list(notes).index(title) + 1})")
     return " " + " ".join(marks) if marks else ""

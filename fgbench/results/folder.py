@@ -71,11 +71,18 @@ def save(record: Record, outcomes: Mapping[str, npt.NDArray[Any]], folder: Path)
 
 def records(output: Path) -> Iterator[Record]:
     """All records of a results folder, by model and dataset; files that are not records are passed over."""
+    for _, found in read_all(output):
+        if not isinstance(found, DataError):
+            yield found
+
+
+def read_all(output: Path) -> Iterator[tuple[Path, Record | DataError]]:
+    """Every JSON file where a results folder has its records, with the record or with what is wrong with it."""
     for path in sorted(output.glob("*/*.json")):
         try:
-            yield read_record(path)
-        except DataError:
-            continue
+            yield path, read_record(path)
+        except DataError as error:
+            yield path, error
 
 
 def write_csv(output: Path) -> Path:

@@ -164,7 +164,7 @@ def read_record(path: Path) -> Record:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a readable result record ({error}).") from error
     found = record.get("schema") if isinstance(record, dict) else None
     if found != SCHEMA:
