@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fgbench.adapter import Adapter, RegionMode
 from fgbench.errors import UsageError
 from fgbench.generator import Generator
 from fgbench.runner.device import Precision, choose_device
 from fgbench.runner.identity import Identity, identify
+from fgbench.runner.ranks import ALONE, Ranks
 from fgbench.runner.store import AnswerStore, ChunkStore, FeatureStore
 from fgbench.segmenter import Segmenter
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from fgbench.runner.engine import Engine
 
+Store = TypeVar("Store", bound=ChunkStore)
 Model = Adapter | Generator | Segmenter
 
 
@@ -82,13 +84,18 @@ class Running:
         return [f"{damaged} damaged feature files were found and encoded again."] if damaged else []
 
 
-def start(model: Model, settings: Settings) -> Running:
+def start(model: Model, settings: Settings, ranks: Ranks = ALONE) -> Running:
     """Move a model to its device and make the engine that runs it.
+
+    Args:
+        model: adapter, generator or segmenter.
+        settings: how it is run.
+        ranks: the processes that share the work; all of them call this.
 
     Raises:
         UsageError: settings that contradict each other or the model.
     """
-    device = choose_device(settings.device)
+    device = choose_device(settings.device, ranks)
     cuda = device.type == "cuda"
     batch_size = settings.batch_size if settings.batch_size is not None else 128 if cuda else 16
     workers = settings.workers
@@ -98,15 +105,17 @@ def start(model: Model, settings: Settings) -> Running:
         raise UsageError(f"batch_size is {batch_size} and workers is {workers}; expected at least 1 and 0.")
     effective = {"device": device.type, "batch_size": batch_size, "workers": workers}
     if isinstance(model, Adapter):
-        return _dual_encoder(model, settings, device, effective)
+        return _dual_encoder(model, settings, device, effective, ranks)
     if settings.region_mode:
         raise UsageError(f"{model.info.name} has no region embeddings, so --region-mode is meaningless.")
     if isinstance(model, Generator):
-        return _generator(model, settings, device, effective)
-    return _segmenter(model, settings, device, effective)
+        return _generator(model, settings, device, effective, ranks)
+    return _segmenter(model, settings, device, effective, ranks)
 
 
-def _dual_encoder(adapter: Adapter, settings: Settings, device: torch.device, effective: Mapping[str, Any]) -> Running:
+def _dual_encoder(
+    adapter: Adapter, settings: Settings, device: torch.device, effective: Mapping[str, Any], ranks: Ranks
+) -> Running:
     from fgbench.runner.embedding import EmbeddingEngine
     from fgbench.runner.encode import Encoder
 
@@ -115,15 +124,15 @@ def _dual_encoder(adapter: Adapter, settings: Settings, device: torch.device, ef
     if mode == "roi" and info.dense is None:
         raise UsageError(f"{info.name} has no dense features, so --region-mode roi is impossible. Use crop.")
     adapter.module.to(device).eval()
-    identity = identify(adapter, settings.precision)
+    identity = _identified(adapter, settings, ranks)
     folder = settings.features / identity.fingerprint
-    store = FeatureStore(folder, fresh=settings.fresh)
-    answers = AnswerStore(folder / "answers", fresh=settings.fresh)
+    store = _opened(FeatureStore, folder, settings, ranks)
+    answers = _opened(AnswerStore, folder / "answers", settings, ranks)
     encoder = Encoder(
         adapter, device, settings.precision, effective["batch_size"], effective["workers"], store, answers
     )
     return Running(
-        EmbeddingEngine(encoder, mode),
+        EmbeddingEngine(encoder, mode, ranks),
         _result_name(info.name, settings.precision, {} if mode == info.region_default else {"region": mode}),
         identity,
         "dual encoder",
@@ -135,14 +144,16 @@ def _dual_encoder(adapter: Adapter, settings: Settings, device: torch.device, ef
     )
 
 
-def _generator(generator: Generator, settings: Settings, device: torch.device, effective: Mapping[str, Any]) -> Running:
+def _generator(
+    generator: Generator, settings: Settings, device: torch.device, effective: Mapping[str, Any], ranks: Ranks
+) -> Running:
     from fgbench.runner.generation import GenerationEngine
 
     generator.module.to(device).eval()
-    identity = identify(generator, settings.precision)
-    store = AnswerStore(settings.features / identity.fingerprint, fresh=settings.fresh)
+    identity = _identified(generator, settings, ranks)
+    store = _opened(AnswerStore, settings.features / identity.fingerprint, settings, ranks)
     return Running(
-        GenerationEngine(generator, device, settings.precision, effective["batch_size"], store),
+        GenerationEngine(generator, device, settings.precision, effective["batch_size"], store, ranks),
         _result_name(generator.info.name, settings.precision, {}),
         identity,
         "chat model",
@@ -154,14 +165,16 @@ def _generator(generator: Generator, settings: Settings, device: torch.device, e
     )
 
 
-def _segmenter(segmenter: Segmenter, settings: Settings, device: torch.device, effective: Mapping[str, Any]) -> Running:
+def _segmenter(
+    segmenter: Segmenter, settings: Settings, device: torch.device, effective: Mapping[str, Any], ranks: Ranks
+) -> Running:
     from fgbench.runner.segmenting import SegmenterEngine
 
     segmenter.module.to(device).eval()
-    identity = identify(segmenter, settings.precision)
-    store = AnswerStore(settings.features / identity.fingerprint, fresh=settings.fresh)
+    identity = _identified(segmenter, settings, ranks)
+    store = _opened(AnswerStore, settings.features / identity.fingerprint, settings, ranks)
     return Running(
-        SegmenterEngine(segmenter, device, settings.precision, store),
+        SegmenterEngine(segmenter, device, settings.precision, store, ranks),
         _result_name(segmenter.info.name, settings.precision, {}),
         identity,
         "segmenter",
@@ -171,6 +184,17 @@ def _segmenter(segmenter: Segmenter, settings: Settings, device: torch.device, e
         {"id": segmenter.info.protocol, "trained_on": segmenter.info.trained_on},
         (store,),
     )
+
+
+def _identified(model: Model, settings: Settings, ranks: Ranks) -> Identity:
+    identity = identify(model, settings.precision)
+    ranks.agree("the model (its weights, settings and code)", identity.fingerprint)
+    return identity
+
+
+def _opened(kind: type[Store], folder: Path, settings: Settings, ranks: Ranks) -> Store:
+    """Open a store; one rank removes what does not belong there, before the others look."""
+    return ranks.first_does(lambda ahead: kind(folder, fresh=settings.fresh and ahead, tidy=ahead))
 
 
 def _result_name(name: str, precision: Precision, extras: Mapping[str, str]) -> str:

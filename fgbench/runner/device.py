@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from fgbench.errors import ModelError, UsageError
+from fgbench.runner.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     import torch
@@ -17,18 +18,36 @@ R = TypeVar("R")
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def choose_device(name: str) -> torch.device:
-    """Resolve ``auto`` (CUDA, then MPS, then CPU) or check a device name.
+def resolve_device(name: str) -> str:
+    """What ``auto`` means here: CUDA, then MPS, then CPU. Other names stay."""
+    import torch
+
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def choose_device(name: str, ranks: Ranks = ALONE) -> torch.device:
+    """Resolve ``auto`` or check a device name. Of several processes each takes the CUDA device of its local rank.
 
     Raises:
         UsageError: not a device, or not on this machine.
     """
     import torch
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    name = resolve_device(name)
+    if name == "cuda" and ranks.world > 1:
+        there = torch.cuda.device_count()
+        if ranks.local_rank >= there:
+            raise UsageError(
+                f"Local rank {ranks.local_rank} has no GPU of its own: this machine shows {there}. Start as many "
+                "processes per machine as it has GPUs, or name one device for all of them, for example cuda:0 or cpu."
+            )
+        name = f"cuda:{ranks.local_rank}"
     try:
         device = torch.device(name)
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)  # streams and page-locked memory belong to the current device
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(
