@@ -93,12 +93,12 @@ class Ranks:
         if earlier is not None:
             raise earlier from error
 
-    def deal(self, chunks: Sequence[T], keys: Callable[[T], Sequence[bytes]]) -> list[T]:
+    def deal(self, chunks: Sequence[T], keys: Callable[[T], Sequence[str | bytes]]) -> list[T]:
         """This rank's share: chunk k goes to rank k % world.
 
         Args:
             chunks: all work, the same on every rank.
-            keys: identify what a chunk makes.
+            keys: identify what is in a chunk.
 
         Raises:
             UsageError: other ranks have other chunks.
@@ -107,7 +107,7 @@ class Ranks:
             from fgbench.runner.store import row_key
 
             digest = row_key(*(row_key(*keys(chunk)) for chunk in chunks)).hex()
-            self.agree("the work to be divided", digest)
+            self.agree("the work to be divided (pictures, texts, prompts)", digest)
         return list(chunks[self.rank :: self.world])
 
     def agree(self, what: str, value: str) -> None:

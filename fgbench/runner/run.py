@@ -148,7 +148,7 @@ def _probe(
             if ref not in planned.missing
         )
     )
-    share = wanted[ranks.rank :: ranks.world]
+    share = ranks.deal(wanted, lambda ref: [str(ref)])
     found = []
     with progress.stage("checking pictures", len(share)) as advance:
         for _, value in probe_all(share):
