@@ -116,7 +116,7 @@ class ChunkStore:
                 continue
             path = self.folder / name
             try:
-                keys = _keys_of(self._load(_appeared(path)))
+                keys = _keys_of(self._load(appeared(path)))
             except _DAMAGE as error:
                 raise StoreError(
                     f"{path}: another process has written it, but here it cannot be read ({error}). All processes "
@@ -267,7 +267,7 @@ class AnswerStore(ChunkStore):
         return answers
 
 
-def _appeared(path: Path) -> Path:
+def appeared(path: Path) -> Path:
     """Wait for a file that was written on another machine: network file systems show it with a delay."""
     end = time.monotonic() + _DELAY
     while not path.exists() and time.monotonic() < end:

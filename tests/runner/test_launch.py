@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ class TestRelaunch:
 
         def elastic_launch(config: Any, entry: str) -> Any:
             def run(*arguments: str) -> None:
-                commands.append((config.nproc_per_node, entry, arguments, launch.os.environ["OMP_NUM_THREADS"]))
+                commands.append((config.nproc_per_node, entry, arguments, os.environ["OMP_NUM_THREADS"]))
 
             return run
 
