@@ -96,7 +96,7 @@ class BatchRunner:
         try:
             return [function(items)]
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             if len(items) == 1:
                 raise ModelError(
@@ -124,7 +124,8 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Does an error say that memory ran out, of the device or of the machine?"""
     import torch
 
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):

@@ -28,7 +28,7 @@ TORCHRUN = ("-m", "torch.distributed.run")
 def arguments(data: Data, output: str, model: str = "fgclip2-untrained") -> list[str | Path]:
     return [
         *("eval", "--model", model, "--dataset", "coco-box,coco", "--device", "cpu"),
-        *("--data-root", data.root, "--output", output),
+        *("--data-root", data.root, "--output", f"{output}/results"),
     ]  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def run(shell: Shell, options: Sequence[str], command: Sequence[str | Path]) -> 
 
 
 def records(output: Path) -> dict[str, Any]:
-    found = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in output.glob("*/*.json")}
+    found = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in output.glob("results/*/*.json")}
     assert len(found) == 2
     assert {record["timings"].pop("processes") for record in found.values()} <= {1, 2}
     return {name: {**record, "timings": record["timings"]["counters"]} for name, record in found.items()}
@@ -102,7 +102,7 @@ def test_an_interrupt_ends_all(shell: Shell, much_data: Data) -> None:
     command = ["-m", "fgbench", *arguments(much_data, "stopped"), "--devices", "2"]
     whole = run(shell, [], command)
     end = time.monotonic() + 120
-    while not list(shell.folder.glob("stopped/features/*/*.safetensors")) and time.monotonic() < end:
+    while not list(shell.folder.glob("stopped/results/features/*/*.safetensors")) and time.monotonic() < end:
         time.sleep(0.1)
     whole.send_signal(signal.SIGINT)
     _, said = whole.communicate(timeout=60)
