@@ -122,6 +122,7 @@ def evaluate(
     protocol: Mapping[str, str] | None = None,
     chat: str | Model | None = None,
     save_visuals: int = 0,
+    compile: bool = False,
     progress: Progress | None = None,
     distributed: bool = True,
 ) -> Evaluation:
@@ -138,13 +139,14 @@ def evaluate(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: of activations.
         region_mode: ``roi`` or ``crop``; None takes the model's own.
-        batch_size: pictures per forward pass; None chooses by device.
+        batch_size: pictures per forward pass; None: 16, or on CUDA the most that fit (docs/scale.md).
         workers: loading processes; None chooses by device.
         on_error: ``fail`` leaves out a dataset with items that cannot be evaluated, ``skip`` evaluates the rest.
         fresh: forget stored embeddings of this model.
         chat: a chat model (one whose vision tower the model is) for the datasets that need generated text; None takes
             the one that is declared for the model, if any.
         save_visuals: pictures per dataset that show what the model did, where the task can draw.
+        compile: let torch.compile make a dual encoder's vision tower faster; the last bits of vectors may change.
         progress: told how far the run is.
         distributed: False if this process evaluates alone although it is one of several.
 
@@ -177,7 +179,7 @@ def evaluate(
         from fgbench.results.folder import write_csv
 
         root = Path(output)
-        settings = Settings(device, precision, region_mode, batch_size, workers, fresh, root / "features")
+        settings = Settings(device, precision, region_mode, batch_size, workers, fresh, root / "features", compile)
         effective = {
             **passed, "data_root": data_root, "files": files,
             "task": sorted({each.task.id for each in selected.datasets}),
@@ -189,7 +191,7 @@ def evaluate(
             evaluate_part(
                 ranks.first_does(partial(_loaded, each), per_machine=True),
                 part,
-                settings if each is model else replace(settings, region_mode=None),
+                settings if each is model else replace(settings, region_mode=None, compile=False),
                 root,
                 on_error=on_error,
                 progress=progress or Silent(),

@@ -119,6 +119,10 @@ def eval_(
         int,
         typer.Option(min=0, help="So many pictures per dataset of what the model did, where there are any to draw."),
     ] = 0,
+    compile_: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the vision tower (torch.compile): a slow start, then faster."),
+    ] = False,
     devices: DevicesOption = None,
     set_: SetOption = None,
     json_: JsonOption = False,
@@ -150,6 +154,7 @@ def eval_(
         protocol=choices(protocol),
         chat=chat,
         save_visuals=save_visuals,
+        compile=compile_,
         progress=Bars(),
     )
     _print_result(result, json_=json_)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fgbench.adapter import Adapter, RegionMode
+from fgbench.data.roots import cache_folder
 from fgbench.errors import UsageError
 from fgbench.generator import Generator
-from fgbench.runner.device import Precision, choose_device
+from fgbench.runner.device import Precision, choose_device, place
 from fgbench.runner.identity import Identity, identify
 from fgbench.runner.ranks import ALONE, Ranks
 from fgbench.runner.store import AnswerStore, ChunkStore, FeatureStore
@@ -34,10 +35,11 @@ class Settings:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: of activations.
         region_mode: ``roi`` or ``crop``; None takes the model's own.
-        batch_size: pictures per forward pass; None chooses by device.
+        batch_size: pictures per forward pass; None: 16, or on CUDA the most that fit (chat models: 64 prompts).
         workers: loading processes; None chooses by device.
         fresh: forget what is stored of this model.
         features: folder of all models' stored embeddings and answers.
+        compile: let torch.compile make the vision tower faster (dual encoders).
     """
 
     device: str
@@ -47,6 +49,7 @@ class Settings:
     workers: int | None
     fresh: bool
     features: Path
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,15 @@ def start(model: Model, settings: Settings, ranks: Ranks = ALONE) -> Running:
     """
     device = choose_device(settings.device, ranks)
     cuda = device.type == "cuda"
-    batch_size = settings.batch_size if settings.batch_size is not None else 128 if cuda else 16
+    batch_size = settings.batch_size if settings.batch_size is not None else 64 if cuda else 16
     workers = settings.workers
     if workers is None:
         workers = min(8, (os.cpu_count() or 1) - 1) if cuda else 0
     if batch_size < 1 or workers < 0:
         raise UsageError(f"batch_size is {batch_size} and workers is {workers}; expected at least 1 and 0.")
     effective = {"device": device.type, "batch_size": batch_size, "workers": workers}
+    if settings.compile and not isinstance(model, Adapter):
+        raise UsageError(f"--compile is for dual encoders, and {model.info.name} is none.")
     if isinstance(model, Adapter):
         return _dual_encoder(model, settings, device, effective, ranks)
     if settings.region_mode:
@@ -123,17 +128,29 @@ def _dual_encoder(
     mode = settings.region_mode or info.region_default
     if mode == "roi" and info.dense is None:
         raise UsageError(f"{info.name} has no dense features, so --region-mode roi is impossible. Use crop.")
-    adapter.module.to(device).eval()
+    place(adapter.module, device)
     identity = _identified(adapter, settings, ranks)
     folder = settings.features / identity.fingerprint
     store = _opened(FeatureStore, folder, settings, ranks)
     answers = _opened(AnswerStore, folder / "answers", settings, ranks)
+    if settings.batch_size is None and device.type == "cuda":
+        effective = {**effective, "batch_size": _largest_batch(adapter, settings, device, identity, ranks)}
     encoder = Encoder(
-        adapter, device, settings.precision, effective["batch_size"], effective["workers"], store, answers
+        adapter,
+        device,
+        settings.precision,
+        effective["batch_size"],
+        effective["workers"],
+        store,
+        answers,
+        compiled=settings.compile,
     )
+    extras: dict[str, str] = {} if mode == info.region_default else {"region": mode}
+    if settings.compile:
+        extras["compile"] = "true"
     return Running(
         EmbeddingEngine(encoder, mode, ranks),
-        _result_name(info.name, settings.precision, {} if mode == info.region_default else {"region": mode}),
+        _result_name(info.name, settings.precision, extras),
         identity,
         "dual encoder",
         info,
@@ -149,7 +166,7 @@ def _generator(
 ) -> Running:
     from fgbench.runner.generation import GenerationEngine
 
-    generator.module.to(device).eval()
+    place(generator.module, device)
     identity = _identified(generator, settings, ranks)
     store = _opened(AnswerStore, settings.features / identity.fingerprint, settings, ranks)
     return Running(
@@ -170,7 +187,7 @@ def _segmenter(
 ) -> Running:
     from fgbench.runner.segmenting import SegmenterEngine
 
-    segmenter.module.to(device).eval()
+    place(segmenter.module, device)
     identity = _identified(segmenter, settings, ranks)
     store = _opened(AnswerStore, settings.features / identity.fingerprint, settings, ranks)
     return Running(
@@ -187,9 +204,22 @@ def _segmenter(
 
 
 def _identified(model: Model, settings: Settings, ranks: Ranks) -> Identity:
-    identity = identify(model, settings.precision)
+    identity = identify(model, settings.precision + " compiled" * settings.compile)
     ranks.agree("the model (its weights, settings and code)", identity.fingerprint)
     return identity
+
+
+def _largest_batch(adapter: Adapter, settings: Settings, device: torch.device, identity: Identity, ranks: Ranks) -> int:
+    """The largest batch that fits on every rank's device."""
+    from fgbench.runner.batch_size import key_of, largest_for, remembered
+
+    found = remembered(
+        cache_folder() / "batch-sizes.json",
+        key_of(device, identity.fingerprint),
+        lambda: largest_for(adapter, device, settings.precision),
+        write=not ranks.local_rank,
+    )
+    return min(int(each) for each in ranks.gather(found))
 
 
 def _opened(kind: type[Store], folder: Path, settings: Settings, ranks: Ranks) -> Store:

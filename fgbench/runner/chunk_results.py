@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fgbench.runner.passes import Cut, ImageJob
 from fgbench.runner.reductions import PassFeatures, Reduction
@@ -69,3 +69,11 @@ class ChunkReductions:
     def made(self) -> list[bytes]:
         """The answer of each of ``keys``; waits for the device."""
         return [finish() for finish in self._made]
+
+
+class ChunkResults(NamedTuple):
+    """All of a chunk: how many pictures it has, and what was made of them."""
+
+    jobs: int
+    rows: ChunkRows
+    reducing: ChunkReductions

@@ -11,6 +11,7 @@ from fgbench.runner.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -104,20 +105,30 @@ class BatchRunner:
                     "--precision bf16, or a smaller model."
                 ) from error
         # Outside the except block: the traceback would keep the failed batch's tensors alive.
-        self._release()
+        release()
         self.splits += 1
         self._limit = (len(items) + 1) // 2
         return self(function, items)
 
-    @staticmethod
-    def _release() -> None:
-        import gc
 
-        import torch
+def release() -> None:
+    """Give memory that nobody uses any more back to the device."""
+    import gc
 
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def place(module: nn.Module, device: torch.device) -> None:
+    """Move a network to the device, ready for inference; on CUDA with channels last, where convolutions are faster."""
+    import torch
+
+    if device.type == "cuda":
+        module.to(memory_format=torch.channels_last)
+    module.to(device).eval()
 
 
 def _first_line(error: BaseException) -> str:

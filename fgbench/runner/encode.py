@@ -11,7 +11,7 @@ import numpy as np
 from fgbench.adapter import Adapter, ImageFeatures, TextFeatures
 from fgbench.errors import ModelError
 from fgbench.requests import Float32, ImageRef
-from fgbench.runner.chunk_results import ChunkReductions, ChunkRows
+from fgbench.runner.chunk_results import ChunkReductions, ChunkResults, ChunkRows
 from fgbench.runner.device import BatchRunner, Precision, computing
 from fgbench.runner.features import prototypes
 from fgbench.runner.loading import Prepared, prepare_all
@@ -61,18 +61,10 @@ class _Trip(NamedTuple):
     inputs: Mapping[str, Tensor]
 
 
-class _Chunk(NamedTuple):
-    """A chunk at work: how many pictures it has, and what was made of them."""
-
-    jobs: int
-    rows: ChunkRows
-    reducing: ChunkReductions
-
-
 class _Batch(NamedTuple):
     """Passes of one view; without any: its chunk ends here."""
 
-    chunk: _Chunk
+    chunk: ChunkResults
     trips: list[_Trip]
     dense: bool = False
 
@@ -91,6 +83,7 @@ class Encoder:
         answers: receives what reductions make.
         stats: counters.
         broken: message for every picture that could not be decoded.
+        compiled: is the vision tower compiled (torch.compile)?
     """
 
     adapter: Adapter
@@ -102,9 +95,17 @@ class Encoder:
     answers: AnswerStore
     stats: EncodeStats = field(default_factory=EncodeStats)
     broken: dict[ImageRef, str] = field(default_factory=dict)
+    compiled: bool = False
     _prepared: dict[tuple[type, bytes], object] = field(default_factory=dict)
 
     TEXTS_PER_IMAGE = 8
+
+    def __post_init__(self) -> None:
+        self._tower = self.adapter.encode_images
+        if self.compiled:
+            import torch
+
+            self._tower = torch.compile(self._tower)
 
     def encode_images(self, chunks: Sequence[Sequence[ImageJob]], advance: Advance = lambda _: None) -> None:
         """Encode what the stores lack of each chunk; a finished chunk is on disk before the next one is.
@@ -174,7 +175,7 @@ class Encoder:
     def _batches(self, work: Sequence[Sequence[ImageJob]], prepared: Iterator[Prepared]) -> Iterator[_Batch]:
         """Batches of each chunk, as its pictures arrive, and then its end. Batches never cross chunks."""
         for jobs in work:
-            chunk = _Chunk(len(jobs), ChunkRows(), ChunkReductions(self.prepared))
+            chunk = ChunkResults(len(jobs), ChunkRows(), ChunkReductions(self.prepared))
             groups: dict[tuple[str, bool], list[_Trip]] = {}
             for _ in jobs:
                 item = next(prepared)
@@ -210,7 +211,7 @@ class Encoder:
             batch.chunk.rows.add(each.trip.row_keys(), vectors, str(each.job.image))
             batch.chunk.reducing.take(each.job, each.trip.cut, features)
 
-    def _finish(self, chunk: _Chunk) -> None:
+    def _finish(self, chunk: ChunkResults) -> None:
         """Store a chunk; the one place where the host waits for the device."""
         rows, reducing = chunk.rows, chunk.reducing
         self.stats.chunks_encoded += bool(rows.keys or reducing.keys)
@@ -226,7 +227,7 @@ class Encoder:
         """Of each trip: its rows in the order of their keys, [rows, D], and its features; all on the device."""
         import torch
 
-        features = self.adapter.encode_images(batch, dense=dense)
+        features = self._tower(batch, dense=dense)
         grids = self._check(features, len(trips), dense)
         found = []
         for number, each in enumerate(trips):
