@@ -98,6 +98,7 @@ def build_record(
         "timings": {
             "seconds": {**report.seconds, "score_this_dataset": outcome.seconds},
             "counters": dict(report.counters),
+            "processes": report.processes,
         },
     }
 
