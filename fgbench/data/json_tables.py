@@ -7,14 +7,13 @@ column at a time; and the columns of a large file are kept in fgbench's cache fo
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -26,6 +25,7 @@ from fgbench.data.annotations import box, column, read_json
 from fgbench.data.annotations import field as get
 from fgbench.data.array_files import read_arrays, write_arrays
 from fgbench.data.roots import cache_folder
+from fgbench.data.uncollected import without_collection
 from fgbench.errors import DataError, StoreError
 
 Kind: TypeAlias = Literal["integer", "number", "text", "box", "flag", "integers"]
@@ -137,7 +137,7 @@ def read_tables(path: Path, wanted: Wanted) -> dict[str, Table]:
     if kept is not None:
         with suppress(DataError):
             return _unpacked(path, *read_arrays(kept.place), stamp=kept.stamp)
-    with _no_collection():
+    with without_collection():
         content = _parsed(path)
         if not isinstance(content, dict):
             listed = " and ".join(map(repr, wanted))
@@ -148,18 +148,6 @@ def read_tables(path: Path, wanted: Wanted) -> dict[str, Table]:
         with suppress(StoreError):  # a cache that cannot be written costs time, nothing else
             write_arrays(kept.place, *_packed(tables, kept.stamp))
     return tables
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without looking for cycles, of which JSON has none, parsing takes half the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _parsed(path: Path) -> Any:
