@@ -1,6 +1,6 @@
 """A data root whose annotation files and folders have the size of the real ones; pictures are empty files.
 
-It starts from the miniature suite, which has the layout of every dataset. What a plan reads is then replaced by invented
+It starts from the miniature suite, which has every layout. What a plan reads is then replaced by invented
 content with the numbers of rows and, as far as they are known, of bytes of the published files.
 """
 
