@@ -143,7 +143,7 @@ class FgClip2(nn.Module):
 
         Args:
             patches: uint8 [B, N, 3 * P * P], padded at the end.
-            shape: int64 [B, 2], rows and columns of patches.
+            shape: int64 [B, 2], rows and columns of patches; best on the CPU, where it is read.
             dense: also compute the dense features.
 
         Returns:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -82,9 +83,11 @@ class NaflexPreprocessor:
 
     Attributes:
         budget: patches per picture in place of the dynamic rule. A budget that a protocol asks for goes before it.
+        host_inputs: the shapes stay on the CPU, where the model reads them.
     """
 
     budget: int | None = None
+    host_inputs: ClassVar[tuple[str, ...]] = ("shape",)
 
     def view(self, purpose: Purpose, size: tuple[int, int], budget: int | None) -> str:
         """``naflex-<budget>``, the same for both purposes: one pass gives pooled and dense features."""
@@ -134,11 +137,12 @@ class NaflexPixels(nn.Module):
 
         Args:
             patches: uint8 [B, N, 768]; pictures with fewer than N patches are padded at the end, with anything.
-            shape: int64 [B, 2], rows and columns.
+            shape: int64 [B, 2], rows and columns; may lie on the CPU.
 
         Returns:
             float32 [B, N, 768], zero where padded, and bool [B, N], true for real patches.
         """
-        real = torch.arange(patches.shape[1], device=patches.device) < shape.prod(dim=1, keepdim=True)
+        tokens = shape.prod(dim=1, keepdim=True).to(patches.device, non_blocking=True)
+        real = torch.arange(patches.shape[1], device=patches.device) < tokens
         values = self.table.index_select(0, patches.flatten().int()).view(patches.shape)
         return values.masked_fill_(~real[..., None], 0.0), real

@@ -155,7 +155,7 @@ def patch_grid(pixels: Tensor, tokens: Tensor, patch: tuple[int, int]) -> Tensor
         patch: height and width of a patch in pixels.
 
     Returns:
-        int64 [B, 2].
+        int64 [B, 2], on the CPU: it is read there.
 
     Raises:
         ModelError: N is not rows * columns.
@@ -166,4 +166,4 @@ def patch_grid(pixels: Tensor, tokens: Tensor, patch: tuple[int, int]) -> Tensor
             f"The vision tower gave {tokens.shape[1]} patch tokens for pictures of {tuple(pixels.shape[-2:])} pixels; "
             f"expected {rows} * {columns}. Use region mode 'crop', which needs no dense features."
         )
-    return torch.tensor([rows, columns], device=pixels.device).repeat(len(pixels), 1)
+    return torch.tensor([rows, columns]).repeat(len(pixels), 1)

@@ -27,7 +27,8 @@ class ImageFeatures(NamedTuple):
     Attributes:
         pooled: float [B, D], the global embedding.
         tokens: float [B, N, D] or None, dense embeddings in the text space, row by row, real tokens first.
-        grid: int [B, 2] or None: (rows, columns) of each picture's token grid; rows * columns <= N.
+        grid: int [B, 2] or None: (rows, columns) of each picture's token grid; rows * columns <= N. Best on the CPU:
+            it is read there, and a grid on the device makes the host wait.
     """
 
     pooled: Tensor
@@ -48,7 +49,11 @@ class TextFeatures(NamedTuple):
 
 
 class Preprocessor(Protocol):
-    """Turns a picture into tensors. Runs in worker processes, so it is picklable and holds no weights."""
+    """Turns a picture into tensors. Runs in worker processes, so it is picklable and holds no weights.
+
+    It may have ``host_inputs``, names of tensors that stay on the CPU in a batch: sizes on which the shapes of the
+    computation depend. Reading them from a device would wait for all that it has to do before.
+    """
 
     def view(self, purpose: Purpose, size: tuple[int, int], budget: int | None) -> str:
         """Name the treatment that a picture of ``size`` (width, height) gets for this purpose.
@@ -130,7 +135,8 @@ class Adapter(Protocol):
         """Encode pictures of one view.
 
         Args:
-            batch: the preprocessor's tensors with a batch dimension, on the model's device.
+            batch: the preprocessor's tensors with a batch dimension, on the model's device (its ``host_inputs`` on the
+                CPU).
             dense: also return ``tokens`` and ``grid``; only asked for if ``info.dense`` is set.
         """
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from fgbench.data.config import data_places
 from fgbench.data.roots import resolve_root
 from fgbench.errors import DataError, UsageError
 from fgbench.models import declared_chat, load_model, parse
+from fgbench.runner.launch import join
 from fgbench.runner.plan import Plan, make_plan
 from fgbench.runner.progress import Progress, Silent
+from fgbench.runner.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from fgbench.engines import Model
@@ -119,9 +122,14 @@ def evaluate(
     protocol: Mapping[str, str] | None = None,
     chat: str | Model | None = None,
     save_visuals: int = 0,
+    compile: bool = False,
     progress: Progress | None = None,
+    distributed: bool = True,
 ) -> Evaluation:
     """Evaluate a model and write the results.
+
+    Inside an initialised ``torch.distributed`` process group, or in a process that ``torchrun`` started, all ranks
+    have to call this with the same arguments: they share the work, and get the same result (docs/scale.md).
 
     Args:
         model: a model string (``fgclip2``, ``openclip:ViT-B-16/openai``, a folder, …), or an adapter, generator or
@@ -131,14 +139,16 @@ def evaluate(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: of activations.
         region_mode: ``roi`` or ``crop``; None takes the model's own.
-        batch_size: pictures per forward pass; None chooses by device.
+        batch_size: pictures per forward pass; None: 16, or on CUDA the most that fit (docs/scale.md).
         workers: loading processes; None chooses by device.
         on_error: ``fail`` leaves out a dataset with items that cannot be evaluated, ``skip`` evaluates the rest.
         fresh: forget stored embeddings of this model.
         chat: a chat model (one whose vision tower the model is) for the datasets that need generated text; None takes
             the one that is declared for the model, if any.
         save_visuals: pictures per dataset that show what the model did, where the task can draw.
+        compile: let torch.compile make a dual encoder's vision tower faster; the last bits of vectors may change.
         progress: told how far the run is.
+        distributed: False if this process evaluates alone although it is one of several.
 
     Returns:
         Records and what was not evaluated.
@@ -147,54 +157,82 @@ def evaluate(
         UsageError: unknown names or options that contradict each other.
         ModelError: the checkpoint or the model's output is unusable.
         StoreError: results cannot be written.
+        RankError: another process failed.
     """
-    passed = {key: value for key, value in locals().items() if key not in {"model", "chat", "progress"}}
-    for name in (model, chat):
-        if isinstance(name, str):
-            parse(name)  # a mistyped name is found before annotations are read and torch is imported
-    data_root, files = data_places(data_root, files)
-    selected = plan(task, dataset, data_root=data_root, limit=limit, files=files, protocol=protocol)
-    if all(planned.problem for planned in selected.datasets):
-        # Nothing can be evaluated whatever the model: say so before gigabytes of weights are loaded.
-        nothing = [NotEvaluated.of(planned.spec, planned.problem) for planned in selected.datasets]
-        return Evaluation((), tuple(nothing), Path(output))
+    passed = {key: value for key, value in locals().items() if key not in {"model", "chat", "progress", "distributed"}}
+    with join() if distributed else ALONE as ranks:
+        for name in (model, chat):
+            if isinstance(name, str):
+                parse(name)  # a mistyped name is found before annotations are read and torch is imported
+        data_root, files = data_places(data_root, files)
+        ranks.first_does(lambda _: resolve_root(data_root), per_machine=True)  # it may have to be made
+        selected = plan(task, dataset, data_root=data_root, limit=limit, files=files, protocol=protocol)
+        found = [f"{each.spec.id}: {each.status}, {len(each.missing)} missing" for each in selected.datasets]
+        ranks.agree("the plan (the datasets, and which of their files are there)", "\n".join(found))
+        if all(planned.problem for planned in selected.datasets):
+            # Nothing can be evaluated whatever the model: say so before gigabytes of weights are loaded.
+            nothing = [NotEvaluated.of(planned.spec, planned.problem) for planned in selected.datasets]
+            return Evaluation((), tuple(nothing), Path(output))
 
-    from fgbench.engines import Settings
-    from fgbench.evaluation import evaluate_part, split
-    from fgbench.results.folder import write_csv
+        from fgbench.engines import Settings
+        from fgbench.evaluation import evaluate_part, split
+        from fgbench.results.folder import write_csv
 
-    root = Path(output)
-    settings = Settings(device, precision, region_mode, batch_size, workers, fresh, root / "features")
-    effective = {
-        **passed, "data_root": data_root, "files": files,
-        "task": sorted({each.task.id for each in selected.datasets}),
-        "dataset": [each.spec.id for each in selected.datasets],
-    }  # fmt: skip
-    chat = chat or (declared_chat(model) if isinstance(model, str) else None)
-    parts = zip((model, chat), split(selected, chat=chat is not None), strict=True)
-    finished = [
-        evaluate_part(
-            load_model(each) if isinstance(each, str) else each,
-            part,
-            settings if each is model else replace(settings, region_mode=None),
-            root,
-            on_error=on_error,
-            progress=progress or Silent(),
-            passed=_plain(_non_default(passed)),
-            effective=_plain(effective),
-            save_visuals=save_visuals,
+        root = Path(output)
+        settings = Settings(device, precision, region_mode, batch_size, workers, fresh, root / "features", compile)
+        effective = {
+            **passed, "data_root": data_root, "files": files,
+            "task": sorted({each.task.id for each in selected.datasets}),
+            "dataset": [each.spec.id for each in selected.datasets],
+        }  # fmt: skip
+        chat = chat or (declared_chat(model) if isinstance(model, str) else None)
+        parts = zip((model, chat), split(selected, chat=chat is not None), strict=True)
+        finished = [
+            evaluate_part(
+                ranks.first_does(partial(_loaded, each), per_machine=True),
+                part,
+                settings if each is model else replace(settings, region_mode=None, compile=False),
+                root,
+                on_error=on_error,
+                progress=progress or Silent(),
+                passed=_plain(_non_default(passed)),
+                effective=_plain(effective),
+                save_visuals=save_visuals,
+                ranks=ranks,
+            )
+            for each, part in parts
+            if each is not None and part.datasets
+        ]
+        if ranks.first:
+            write_csv(root)
+        left = [outcome for part in finished for outcome in part.left]
+        return _of_first(
+            ranks,
+            Evaluation(
+                tuple(record for part in finished for record in part.records),
+                tuple(NotEvaluated.of(outcome.planned.spec, outcome.problem) for outcome in left),
+                next((part.folder for part in finished if part.folder), root),
+                tuple(note for part in finished for note in part.notes),
+            ),
         )
-        for each, part in parts
-        if each is not None and part.datasets
-    ]
-    write_csv(root)
-    left = [outcome for part in finished for outcome in part.left]
-    return Evaluation(
-        tuple(record for part in finished for record in part.records),
-        tuple(NotEvaluated.of(outcome.planned.spec, outcome.problem) for outcome in left),
-        next((part.folder for part in finished if part.folder), root),
-        tuple(note for part in finished for note in part.notes),
-    )
+
+
+def _loaded(model: str | Model, ahead: bool) -> Model:
+    """One process of each machine goes ahead: what has to be downloaded is there when the others load it."""
+    return load_model(model) if isinstance(model, str) else model
+
+
+def _of_first(ranks: Ranks, result: Evaluation) -> Evaluation:
+    """The result of the rank that scored, on every rank."""
+    own = {
+        "records": result.records,
+        "not_evaluated": [asdict(each) for each in result.not_evaluated],
+        "folder": str(result.folder),
+        "notes": result.notes,
+    }
+    found = ranks.gather(own if ranks.first else None)[0]
+    left = tuple(NotEvaluated(**each) for each in found["not_evaluated"])
+    return Evaluation(tuple(found["records"]), left, Path(found["folder"]), tuple(found["notes"]))
 
 
 def overrides_by_dataset(files: Mapping[str, str | Path]) -> dict[str, dict[str, Path]]:

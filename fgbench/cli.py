@@ -16,18 +16,21 @@ from fgbench.cli_data import app as data_app
 from fgbench.cli_detect import mount as mount_detect
 from fgbench.cli_options import (
     DatasetOption,
+    DevicesOption,
     JsonOption,
     ProtocolOption,
     RootOption,
     SetOption,
     TaskOption,
     choices,
+    divide,
     files,
     print_json,
     reading_options,
 )
 from fgbench.cli_sweep import mount as mount_sweep
-from fgbench.errors import FgbenchError, UsageError
+from fgbench.errors import FgbenchError, RankError, UsageError
+from fgbench.runner.launch import speaks
 
 if TYPE_CHECKING:
     from fgbench.api import Evaluation
@@ -41,6 +44,8 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
+            if not speaks():
+                sys.exit(130)
             _stop("Interrupted. Finished chunks are kept: the same command continues where it stopped.", 130)
 
 
@@ -114,6 +119,11 @@ def eval_(
         int,
         typer.Option(min=0, help="So many pictures per dataset of what the model did, where there are any to draw."),
     ] = 0,
+    compile_: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the vision tower (torch.compile): a slow start, then faster."),
+    ] = False,
+    devices: DevicesOption = None,
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -122,6 +132,7 @@ def eval_(
     Exit codes: 0 all evaluated; 3 some not evaluated (data or capability missing); 2 wrong usage; 1 failure.
     A run that was stopped continues where it was when the same command is given again.
     """
+    divide(devices, device)
     from fgbench import api
     from fgbench.runner.progress import Bars
 
@@ -143,6 +154,7 @@ def eval_(
         protocol=choices(protocol),
         chat=chat,
         save_visuals=save_visuals,
+        compile=compile_,
         progress=Bars(),
     )
     _print_result(result, json_=json_)
@@ -195,6 +207,8 @@ def score(
 
 
 def _print_result(result: Evaluation, *, json_: bool) -> None:
+    if not speaks():
+        raise typer.Exit(result.exit_code)
     if json_:
         print_json(
             {
@@ -270,6 +284,10 @@ def main() -> None:
         app()
     except UsageError as error:
         _stop(str(error), 2)
+    except RankError as error:
+        if error.relayed:
+            sys.exit(error.code)
+        _stop(str(error), error.code)
     except FgbenchError as error:
         _stop(str(error), 1)
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fgbench.cli_options import JsonOption, RootOption, SetOption, files, print_json
+from fgbench.cli_options import DevicesOption, JsonOption, RootOption, SetOption, divide, files, print_json
+from fgbench.runner.launch import speaks
 
 app = typer.Typer(help="Stored detections: import, export, look at.", no_args_is_help=True)
 
@@ -33,6 +34,7 @@ def detect(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures per forward pass.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Replace the proposals that are there.")] = False,
+    devices: DevicesOption = None,
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -40,6 +42,7 @@ def detect(
 
     A run that was stopped continues where it was when the same command is given again.
     """
+    divide(devices, device)
     from fgbench import detect_api
     from fgbench.runner.progress import Bars
 
@@ -55,6 +58,8 @@ def detect(
         files=files(set_),
         progress=Bars(),
     )
+    if not speaks():
+        return
     report = result.report
     if json_:
         print_json({"folder": str(result.folder), **asdict(report)})

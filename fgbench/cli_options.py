@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +31,15 @@ ProtocolOption = Annotated[
         "--protocol",
         metavar="KEY=VALUE",
         help="A choice that protocols leave open ('fgbench show <dataset>' lists them); may be repeated.",
+    ),
+]
+DevicesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Divide the work among N processes on this machine: one per GPU, or with --device cpu one per share of "
+        "the cores. The results are the same for every N.",
+        show_default=False,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output instead of a table.")]
@@ -83,6 +94,23 @@ def _pairs(option: str, pairs: list[str] | None, expected: str) -> dict[str, str
             raise UsageError(f"{option} {pair}: expected {expected}.")
         found[key] = value
     return found
+
+
+def divide(devices: int | None, device: str) -> None:
+    """Do what ``--devices`` says: run the command in several processes instead of this one, and exit with its code.
+
+    Raises:
+        UsageError: not so many devices, or ``torchrun`` has started another number of processes.
+    """
+    started = os.environ.get("WORLD_SIZE", "")
+    if devices is None or started == str(devices):
+        return
+    if started:
+        raise UsageError(f"--devices {devices}, but WORLD_SIZE is {started}: torchrun has divided the work already.")
+    if devices > 1:
+        from fgbench.runner.launch import relaunch
+
+        raise typer.Exit(relaunch(devices, device, sys.argv))
 
 
 def print_json(content: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from fgbench.detector import (
     load_detector,
 )
 from fgbench.errors import UsageError
+from fgbench.runner.launch import join
 from fgbench.runner.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ def detect(
 ) -> Detection:
     """Run a detector over all pictures of a dataset and store its boxes and class scores.
 
-    What is already there of the same detector and pictures is kept, so an interrupted run goes on.
+    What is already there of the same detector and pictures is kept, so an interrupted run goes on. Several processes
+    share the work as in :func:`fgbench.api.evaluate`.
 
     Args:
         detector: ``llmdet-tiny``, a hub id, a folder, … or a detector object.
@@ -93,37 +96,47 @@ def detect(
         DataError: annotations or pictures are broken.
         ModelError: the detector is unusable.
         StoreError: proposals cannot be written.
+        RankError: another process failed.
     """
-    if isinstance(detector, str):
-        check_detector_name(detector)
-    if limit is not None and (limit < 1 or output is None):
-        raise UsageError("--limit takes a number from 1, and the few proposals need a folder of their own: --output.")
-    place, pictures, facts = _pictures(dataset, data_root, files, limit)
-    folder = Path(output) if output is not None else place
+    with join() as ranks:
+        if isinstance(detector, str):
+            check_detector_name(detector)
+        if limit is not None and (limit < 1 or output is None):
+            raise UsageError(
+                "--limit takes a number from 1, and the few proposals need a folder of their own: --output."
+            )
+        place, pictures, facts = _pictures(dataset, data_root, files, limit)
+        folder = Path(output) if output is not None else place
 
-    from fgbench.results.environment import describe
-    from fgbench.runner.detect import run_detector
-    from fgbench.runner.device import choose_device
+        from fgbench.results.environment import describe
+        from fgbench.runner.detect import run_detector
+        from fgbench.runner.device import choose_device
 
-    torch_device = choose_device(device)
-    if batch_size is None:
-        batch_size = 4 if torch_device.type == "cuda" else 1
-    if batch_size < 1:
-        raise UsageError(f"batch_size is {batch_size}; expected at least 1.")
-    loaded = load_detector(detector) if isinstance(detector, str) else detector
-    loaded.module.to(torch_device).eval()
-    report = run_detector(
-        loaded,
-        pictures,
-        folder,
-        device=torch_device,
-        batch_size=batch_size,
-        workers=min(8, os.cpu_count() or 1),
-        facts={**facts, "packages": describe(torch_device, "fp32")["packages"]},
-        fresh=fresh,
-        progress=progress or Silent(),
-    )
-    return Detection(folder, report)
+        torch_device = choose_device(device, ranks)
+        if batch_size is None:
+            batch_size = 4 if torch_device.type == "cuda" else 1
+        if batch_size < 1:
+            raise UsageError(f"batch_size is {batch_size}; expected at least 1.")
+        loaded = ranks.first_does(partial(_loaded, detector), per_machine=True)
+        loaded.module.to(torch_device).eval()
+        report = run_detector(
+            loaded,
+            pictures,
+            folder,
+            device=torch_device,
+            batch_size=batch_size,
+            workers=min(8, os.cpu_count() or 1),
+            facts={**facts, "packages": describe(torch_device, "fp32")["packages"]},
+            fresh=fresh,
+            progress=progress or Silent(),
+            ranks=ranks,
+        )
+        return Detection(folder, report)
+
+
+def _loaded(detector: str | Detector, ahead: bool) -> Detector:
+    """One process of each machine goes ahead: what has to be downloaded is there when the others load it."""
+    return load_detector(detector) if isinstance(detector, str) else detector
 
 
 def import_results(

@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fgbench.adapter import Adapter, RegionMode
+from fgbench.data.roots import cache_folder
 from fgbench.errors import UsageError
 from fgbench.generator import Generator
-from fgbench.runner.device import Precision, choose_device
+from fgbench.runner.device import Precision, choose_device, place
 from fgbench.runner.identity import Identity, identify
+from fgbench.runner.ranks import ALONE, Ranks
 from fgbench.runner.store import AnswerStore, ChunkStore, FeatureStore
 from fgbench.segmenter import Segmenter
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from fgbench.runner.engine import Engine
 
+Store = TypeVar("Store", bound=ChunkStore)
 Model = Adapter | Generator | Segmenter
 
 
@@ -32,10 +35,11 @@ class Settings:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: of activations.
         region_mode: ``roi`` or ``crop``; None takes the model's own.
-        batch_size: pictures per forward pass; None chooses by device.
+        batch_size: pictures per forward pass; None: 16, or on CUDA the most that fit (chat models: 64 prompts).
         workers: loading processes; None chooses by device.
         fresh: forget what is stored of this model.
         features: folder of all models' stored embeddings and answers.
+        compile: let torch.compile make the vision tower faster (dual encoders).
     """
 
     device: str
@@ -45,6 +49,7 @@ class Settings:
     workers: int | None
     fresh: bool
     features: Path
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,31 +87,40 @@ class Running:
         return [f"{damaged} damaged feature files were found and encoded again."] if damaged else []
 
 
-def start(model: Model, settings: Settings) -> Running:
+def start(model: Model, settings: Settings, ranks: Ranks = ALONE) -> Running:
     """Move a model to its device and make the engine that runs it.
+
+    Args:
+        model: adapter, generator or segmenter.
+        settings: how it is run.
+        ranks: the processes that share the work; all of them call this.
 
     Raises:
         UsageError: settings that contradict each other or the model.
     """
-    device = choose_device(settings.device)
+    device = choose_device(settings.device, ranks)
     cuda = device.type == "cuda"
-    batch_size = settings.batch_size if settings.batch_size is not None else 128 if cuda else 16
+    batch_size = settings.batch_size if settings.batch_size is not None else 64 if cuda else 16
     workers = settings.workers
     if workers is None:
         workers = min(8, (os.cpu_count() or 1) - 1) if cuda else 0
     if batch_size < 1 or workers < 0:
         raise UsageError(f"batch_size is {batch_size} and workers is {workers}; expected at least 1 and 0.")
     effective = {"device": device.type, "batch_size": batch_size, "workers": workers}
+    if settings.compile and not isinstance(model, Adapter):
+        raise UsageError(f"--compile is for dual encoders, and {model.info.name} is none.")
     if isinstance(model, Adapter):
-        return _dual_encoder(model, settings, device, effective)
+        return _dual_encoder(model, settings, device, effective, ranks)
     if settings.region_mode:
         raise UsageError(f"{model.info.name} has no region embeddings, so --region-mode is meaningless.")
     if isinstance(model, Generator):
-        return _generator(model, settings, device, effective)
-    return _segmenter(model, settings, device, effective)
+        return _generator(model, settings, device, effective, ranks)
+    return _segmenter(model, settings, device, effective, ranks)
 
 
-def _dual_encoder(adapter: Adapter, settings: Settings, device: torch.device, effective: Mapping[str, Any]) -> Running:
+def _dual_encoder(
+    adapter: Adapter, settings: Settings, device: torch.device, effective: Mapping[str, Any], ranks: Ranks
+) -> Running:
     from fgbench.runner.embedding import EmbeddingEngine
     from fgbench.runner.encode import Encoder
 
@@ -114,17 +128,29 @@ def _dual_encoder(adapter: Adapter, settings: Settings, device: torch.device, ef
     mode = settings.region_mode or info.region_default
     if mode == "roi" and info.dense is None:
         raise UsageError(f"{info.name} has no dense features, so --region-mode roi is impossible. Use crop.")
-    adapter.module.to(device).eval()
-    identity = identify(adapter, settings.precision)
+    place(adapter.module, device)
+    identity = _identified(adapter, settings, ranks)
     folder = settings.features / identity.fingerprint
-    store = FeatureStore(folder, fresh=settings.fresh)
-    answers = AnswerStore(folder / "answers", fresh=settings.fresh)
+    store = _opened(FeatureStore, folder, settings, ranks)
+    answers = _opened(AnswerStore, folder / "answers", settings, ranks)
+    if settings.batch_size is None and device.type == "cuda":
+        effective = {**effective, "batch_size": _largest_batch(adapter, settings, device, identity, ranks)}
     encoder = Encoder(
-        adapter, device, settings.precision, effective["batch_size"], effective["workers"], store, answers
+        adapter,
+        device,
+        settings.precision,
+        effective["batch_size"],
+        effective["workers"],
+        store,
+        answers,
+        compiled=settings.compile,
     )
+    extras: dict[str, str] = {} if mode == info.region_default else {"region": mode}
+    if settings.compile:
+        extras["compile"] = "true"
     return Running(
-        EmbeddingEngine(encoder, mode),
-        _result_name(info.name, settings.precision, {} if mode == info.region_default else {"region": mode}),
+        EmbeddingEngine(encoder, mode, ranks),
+        _result_name(info.name, settings.precision, extras),
         identity,
         "dual encoder",
         info,
@@ -135,14 +161,16 @@ def _dual_encoder(adapter: Adapter, settings: Settings, device: torch.device, ef
     )
 
 
-def _generator(generator: Generator, settings: Settings, device: torch.device, effective: Mapping[str, Any]) -> Running:
+def _generator(
+    generator: Generator, settings: Settings, device: torch.device, effective: Mapping[str, Any], ranks: Ranks
+) -> Running:
     from fgbench.runner.generation import GenerationEngine
 
-    generator.module.to(device).eval()
-    identity = identify(generator, settings.precision)
-    store = AnswerStore(settings.features / identity.fingerprint, fresh=settings.fresh)
+    place(generator.module, device)
+    identity = _identified(generator, settings, ranks)
+    store = _opened(AnswerStore, settings.features / identity.fingerprint, settings, ranks)
     return Running(
-        GenerationEngine(generator, device, settings.precision, effective["batch_size"], store),
+        GenerationEngine(generator, device, settings.precision, effective["batch_size"], store, ranks),
         _result_name(generator.info.name, settings.precision, {}),
         identity,
         "chat model",
@@ -154,14 +182,16 @@ def _generator(generator: Generator, settings: Settings, device: torch.device, e
     )
 
 
-def _segmenter(segmenter: Segmenter, settings: Settings, device: torch.device, effective: Mapping[str, Any]) -> Running:
+def _segmenter(
+    segmenter: Segmenter, settings: Settings, device: torch.device, effective: Mapping[str, Any], ranks: Ranks
+) -> Running:
     from fgbench.runner.segmenting import SegmenterEngine
 
-    segmenter.module.to(device).eval()
-    identity = identify(segmenter, settings.precision)
-    store = AnswerStore(settings.features / identity.fingerprint, fresh=settings.fresh)
+    place(segmenter.module, device)
+    identity = _identified(segmenter, settings, ranks)
+    store = _opened(AnswerStore, settings.features / identity.fingerprint, settings, ranks)
     return Running(
-        SegmenterEngine(segmenter, device, settings.precision, store),
+        SegmenterEngine(segmenter, device, settings.precision, store, ranks),
         _result_name(segmenter.info.name, settings.precision, {}),
         identity,
         "segmenter",
@@ -171,6 +201,30 @@ def _segmenter(segmenter: Segmenter, settings: Settings, device: torch.device, e
         {"id": segmenter.info.protocol, "trained_on": segmenter.info.trained_on},
         (store,),
     )
+
+
+def _identified(model: Model, settings: Settings, ranks: Ranks) -> Identity:
+    identity = identify(model, settings.precision + " compiled" * settings.compile)
+    ranks.agree("the model (its weights, settings and code)", identity.fingerprint)
+    return identity
+
+
+def _largest_batch(adapter: Adapter, settings: Settings, device: torch.device, identity: Identity, ranks: Ranks) -> int:
+    """The largest batch that fits on every rank's device."""
+    from fgbench.runner.batch_size import key_of, largest_for, remembered
+
+    found = remembered(
+        cache_folder() / "batch-sizes.json",
+        key_of(device, identity.fingerprint),
+        lambda: largest_for(adapter, device, settings.precision),
+        write=not ranks.local_rank,
+    )
+    return min(int(each) for each in ranks.gather(found))
+
+
+def _opened(kind: type[Store], folder: Path, settings: Settings, ranks: Ranks) -> Store:
+    """Open a store; one rank removes what does not belong there, before the others look."""
+    return ranks.first_does(lambda ahead: kind(folder, fresh=settings.fresh and ahead, tidy=ahead))
 
 
 def _result_name(name: str, precision: Precision, extras: Mapping[str, str]) -> str:

@@ -33,3 +33,17 @@ class ModelError(FgbenchError):
 
 class StoreError(FgbenchError):
     """Features or results cannot be written or read back (exit code 1)."""
+
+
+class RankError(FgbenchError):
+    """Another process of this run failed or is gone, and so this one ends too. Look at the message of that one.
+
+    Attributes:
+        code: exit code of the process that failed.
+        relayed: has the failed process said so itself?
+    """
+
+    def __init__(self, message: str, *, code: int = 1, relayed: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.relayed = relayed

@@ -13,6 +13,7 @@ from fgbench.results.environment import describe
 from fgbench.results.record import Record, build_record, describe_model
 from fgbench.results.side_files import save_answers, save_pictures, save_tables
 from fgbench.runner.plan import Plan, PlannedDataset
+from fgbench.runner.ranks import ALONE, Ranks
 from fgbench.runner.run import Outcome, run
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def evaluate_part(
     passed: Mapping[str, Any],
     effective: Mapping[str, Any],
     save_visuals: int,
+    ranks: Ranks = ALONE,
 ) -> Finished:
     """Run one model over a plan and write the records below ``root``.
 
@@ -73,13 +75,14 @@ def evaluate_part(
         on_error, progress: as in :func:`fgbench.runner.run.run`.
         passed, effective: arguments for the records, free of private folders.
         save_visuals: pictures per dataset.
+        ranks: the processes that share the work; all of them call this, and the first one writes.
 
     Raises:
         ModelError: the model's output is unusable.
         StoreError: results cannot be written.
     """
-    running = start(model, settings)
-    report = run(plan, running.engine, on_error=on_error, progress=progress)
+    running = start(model, settings, ranks)
+    report = run(plan, running.engine, on_error=on_error, progress=progress, ranks=ranks)
     finished = Finished([], [], None, running.notes())
     for outcome in report.outcomes:
         if not outcome.answered:

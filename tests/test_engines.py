@@ -95,3 +95,25 @@ def test_names_with_choices() -> None:
     assert with_choices("m", {}) == "m"
     assert with_choices("m", {"a": "1", "b": "2"}) == "m?a=1&b=2"
     assert with_choices("m?seed=1", {"a": "1"}) == "m?seed=1&a=1"
+
+
+def test_compiling_is_recorded_and_gives_features_of_their_own(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Any] = []
+
+    def compile_(function: Any) -> Any:
+        compiled.append(function)
+        return function
+
+    monkeypatch.setattr("torch.compile", compile_)
+    [plain] = run(FakeAdapter(), root, tmp_path).records
+    assert compiled == []
+    [record] = run(FakeAdapter(), root, tmp_path, compile=True).records
+    assert len(compiled) == 1
+    assert record["model"]["name"] == "fake?compile=true"
+    assert record["arguments"]["effective"]["compile"] is True
+    assert record["timings"]["counters"]["rows_reused"] == 0
+    assert record["scores"] == plain["scores"]
+    with pytest.raises(UsageError, match="--compile is for dual encoders, and one-class is none"):
+        run(Everything(), root, tmp_path, compile=True)

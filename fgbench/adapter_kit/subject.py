@@ -14,7 +14,7 @@ from fgbench.adapter import Adapter, ImageFeatures, Purpose, TextFeatures
 from fgbench.adapter_kit.findings import ContractError, naming
 from fgbench.requests import TextKind
 from fgbench.runner.device import computing
-from fgbench.runner.encode import collate
+from fgbench.runner.transfer import collate, host_inputs
 
 if TYPE_CHECKING:
     from fgbench.adapter import AdapterInfo
@@ -96,7 +96,7 @@ class Subject:
         Raises:
             ContractError: wrong type, shape or number type, NaN, or no dense features although they are declared.
         """
-        batch = collate([each.tensors for each in prepared], self.device)
+        batch = collate([each.tensors for each in prepared], self.device, host_inputs(self.adapter.preprocessor))
         with computing(self.device, "fp32"):
             features = self.adapter.encode_images(batch, dense=dense)
         if not isinstance(features, ImageFeatures):

@@ -93,6 +93,7 @@ def build_record(
         "timings": {
             "seconds": {**report.seconds, "score_this_dataset": outcome.seconds},
             "counters": dict(report.counters),
+            "processes": report.processes,
         },
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fgbench.runner.passes import Cut, ImageJob
 from fgbench.runner.reductions import PassFeatures, Reduction
@@ -36,7 +36,7 @@ class ChunkReductions:
     """Reductions of a chunk: each is made as soon as its last pass is there, and the features are let go.
 
     Attributes:
-        keys, made: of each finished reduction.
+        keys: of each finished reduction.
     """
 
     def __init__(self, prepared: Callable[[Reduction], object]) -> None:
@@ -45,7 +45,7 @@ class ChunkReductions:
             prepared: gives the prototypes that a reduction needs.
         """
         self.keys: list[bytes] = []
-        self.made: list[bytes] = []
+        self._made: list[Callable[[], bytes]] = []
         self._prepared = prepared
         self._held: dict[int, dict[Cut, PassFeatures]] = {}
         self._open: dict[int, list[Reduction]] = {}
@@ -60,8 +60,20 @@ class ChunkReductions:
             held[cut] = features
         for each in list(waiting):
             if all(needed in held for needed in each.cuts):
-                self.made.append(each.reduce([held[needed] for needed in each.cuts], self._prepared(each)))
+                self._made.append(each.reduce([held[needed] for needed in each.cuts], self._prepared(each)))
                 self.keys.append(each.key)
                 waiting.remove(each)
         if not waiting:
             held.clear()
+
+    def made(self) -> list[bytes]:
+        """The answer of each of ``keys``; waits for the device."""
+        return [finish() for finish in self._made]
+
+
+class ChunkResults(NamedTuple):
+    """All of a chunk: how many pictures it has, and what was made of them."""
+
+    jobs: int
+    rows: ChunkRows
+    reducing: ChunkReductions

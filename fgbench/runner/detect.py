@@ -18,7 +18,7 @@ import numpy as np
 
 from fgbench.data.images import decode
 from fgbench.data.proposal_arrays import Float32, Int64, Proposals, from_rows
-from fgbench.data.proposals import write_index, write_shard
+from fgbench.data.proposals import SUFFIX, write_index, write_shard
 from fgbench.detector import Chunk, Detected, DetectionPictures, Detector
 from fgbench.errors import DataError, ModelError
 from fgbench.runner.detect_shards import (
@@ -33,6 +33,8 @@ from fgbench.runner.detect_shards import (
 )
 from fgbench.runner.device import BatchRunner, computing
 from fgbench.runner.progress import Progress
+from fgbench.runner.ranks import ALONE, Ranks
+from fgbench.runner.store import appeared
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +72,7 @@ def run_detector(
     facts: Mapping[str, Any],
     fresh: bool,
     progress: Progress,
+    ranks: Ranks = ALONE,
 ) -> DetectionReport:
     """Make the proposals of a dataset, or what is lacking of them.
 
@@ -83,6 +86,7 @@ def run_detector(
         facts: about the dataset, for the metadata.
         fresh: make everything again.
         progress: told how far the run is.
+        ranks: the processes that share the shards; all of them call this.
 
     Raises:
         UsageError: the folder holds proposals of another detector or dataset.
@@ -101,12 +105,17 @@ def run_detector(
         f"{number:05d}": np.arange(start, min(start + IMAGES_PER_SHARD, report.images))
         for number, start in enumerate(range(0, report.images, IMAGES_PER_SHARD))
     }
-    if fresh:
-        clear(folder)
-    there = reuse(folder, plan, report)
+    ranks.agree("the detector and the pictures", plan)
+    there: set[str] = set()
+    if ranks.first:
+        if fresh:
+            clear(folder)
+        there = reuse(folder, plan, report)
+    there = set(ranks.gather(sorted(there))[0])
+    share = ranks.deal(list(shards.items()), lambda shard: [shard[0]])
     engine = _Engine(detector, pictures, chunks, device, batch_size, workers)
-    with progress.stage("detecting", report.images) as advance:
-        for name, positions in shards.items():
+    with ranks.watching(progress).stage("detecting", sum(len(positions) for _, positions in share)) as advance:
+        for name, positions in share:
             if name in there:
                 advance(len(positions))
                 continue
@@ -115,8 +124,12 @@ def run_detector(
             report.add(shard)
             report.made += 1
     report.splits = engine.runner.splits
-    totals = {"boxes": report.boxes, "detections": report.detections, "dropped": report.dropped}
-    write_index(folder, {**metadata, **totals})
+    report = report.of_all(ranks)
+    if ranks.first:
+        for name in shards:
+            appeared(folder / f"{name}{SUFFIX}")
+        totals = {"boxes": report.boxes, "detections": report.detections, "dropped": report.dropped}
+        write_index(folder, {**metadata, **totals})
     return report
 
 

@@ -18,6 +18,7 @@ from fgbench.data.proposals import INDEX, SUFFIX, read_shard
 from fgbench.detector import Chunk, DetectionPictures, Detector
 from fgbench.errors import DataError, DataMissingError, UsageError
 from fgbench.runner.identity import weights_sha256
+from fgbench.runner.ranks import Ranks
 
 IMAGES_PER_SHARD = 16
 """Work that a killed run repeats at most: minutes, with 31 chunks of LVIS names per picture."""
@@ -51,7 +52,21 @@ class DetectionReport:
         """Count what is in a shard."""
         self.boxes += len(shard.box)
         self.detections += len(shard)
-        for reason, count in shard.metadata["dropped"].items():
+        self._drop(shard.metadata["dropped"])
+
+    def of_all(self, ranks: Ranks) -> DetectionReport:
+        """Meet, and add what all ranks did."""
+        first, *others = (DetectionReport(**each) for each in ranks.gather(asdict(self)))
+        for other in others:
+            first.made += other.made
+            first.boxes += other.boxes
+            first.detections += other.detections
+            first.splits += other.splits
+            first._drop(other.dropped)
+        return first
+
+    def _drop(self, dropped: Mapping[str, int]) -> None:
+        for reason, count in dropped.items():
             self.dropped[reason] = self.dropped.get(reason, 0) + count
 
 

@@ -12,8 +12,10 @@ from fgbench.runner.encode import Encoder
 from fgbench.runner.engine import Clock, Requests
 from fgbench.runner.features import Gathered, gather
 from fgbench.runner.jobs import JobBuilder
-from fgbench.runner.passes import Address
+from fgbench.runner.passes import Address, ImageJob
 from fgbench.runner.progress import Progress
+from fgbench.runner.ranks import ALONE, Ranks
+from fgbench.runner.together import check_complete, share_broken, share_files, total
 
 
 class EmbeddingEngine:
@@ -23,15 +25,18 @@ class EmbeddingEngine:
         broken: see :class:`fgbench.runner.engine.Engine`.
     """
 
-    def __init__(self, encoder: Encoder, region_mode: RegionMode) -> None:
+    def __init__(self, encoder: Encoder, region_mode: RegionMode, ranks: Ranks = ALONE) -> None:
         """
         Args:
             encoder: the model, its device and its stores.
             region_mode: how boxes become embeddings.
+            ranks: the processes that share the work.
         """
         self.broken = encoder.broken
         self._encoder = encoder
         self._region_mode: RegionMode = region_mode
+        self._ranks = ranks
+        self._counters: Mapping[str, int] = {}
         self._requests: Requests = {}
         self._addresses: dict[str, dict[str, Address]] = {}
 
@@ -60,12 +65,21 @@ class EmbeddingEngine:
         self._requests = requests
         for dataset, each in requests.items():
             self._addresses[dataset] = {name: builder.address(request) for name, request in each.items()}
-        image_chunks, text_chunks = builder.image_chunks(), builder.text_chunks()
+        every_image = builder.image_chunks()
+        text_chunks = self._ranks.deal(builder.text_chunks(), lambda chunk: [job.key for job in chunk])
+        image_chunks = self._ranks.deal(every_image, lambda chunk: [key for job in chunk for key in _keys(job)])
+        stores = (self._encoder.store, self._encoder.answers)
         with progress.stage("texts", sum(map(len, text_chunks))) as advance:
             self._encoder.encode_texts(text_chunks, advance)
+        share_files(self._ranks, stores, everyone=True)
         clock.lap("encode_texts")
         with progress.stage("images", sum(map(len, image_chunks))) as advance:
             self._encoder.encode_images(image_chunks, advance)
+        share_files(self._ranks, stores, everyone=False)
+        share_broken(self._ranks, self.broken)
+        self._counters = total(self._ranks, asdict(self._encoder.stats))
+        if self._ranks.first:
+            self._check_complete([job for chunk in every_image for job in chunk], probes)
         clock.lap("encode_images")
 
     def answers(self, dataset: str) -> Gathered:
@@ -77,4 +91,15 @@ class EmbeddingEngine:
 
     def counters(self) -> Mapping[str, int]:
         """See :class:`fgbench.runner.engine.Engine`."""
-        return asdict(self._encoder.stats)
+        return self._counters
+
+    def _check_complete(self, jobs: list[ImageJob], probes: Mapping[ImageRef, Probe | str]) -> None:
+        digests = {ref: probe.digest for ref, probe in probes.items() if isinstance(probe, Probe)}
+        rows = ((job.row_keys(), (digests[job.image],)) for job in jobs)
+        answers = ((job.answer_keys(), (digests[job.image],)) for job in jobs)
+        check_complete(self._encoder.store.has, rows, self.broken, probes)
+        check_complete(self._encoder.answers.has, answers, self.broken, probes)
+
+
+def _keys(job: ImageJob) -> list[bytes]:
+    return job.row_keys() + job.answer_keys()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from fgbench.adapter import Adapter, ImageFeatures, TextFeatures
 from fgbench.errors import ModelError
 from fgbench.requests import Float32, ImageRef
-from fgbench.runner.chunk_results import ChunkReductions, ChunkRows
+from fgbench.runner.chunk_results import ChunkReductions, ChunkResults, ChunkRows
 from fgbench.runner.device import BatchRunner, Precision, computing
 from fgbench.runner.features import prototypes
 from fgbench.runner.loading import Prepared, prepare_all
@@ -19,6 +19,7 @@ from fgbench.runner.passes import ImageJob, Pass, TextJob, pending
 from fgbench.runner.reductions import PassFeatures, Reduction
 from fgbench.runner.regions import pool
 from fgbench.runner.store import AnswerStore, FeatureStore
+from fgbench.runner.transfer import Transfer, collate, host_inputs
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +61,14 @@ class _Trip(NamedTuple):
     inputs: Mapping[str, Tensor]
 
 
+class _Batch(NamedTuple):
+    """Passes of one view; without any: its chunk ends here."""
+
+    chunk: ChunkResults
+    trips: list[_Trip]
+    dense: bool = False
+
+
 @dataclass
 class Encoder:
     """Encodes with one model on one device.
@@ -74,6 +83,7 @@ class Encoder:
         answers: receives what reductions make.
         stats: counters.
         broken: message for every picture that could not be decoded.
+        compiled: is the vision tower compiled (torch.compile)?
     """
 
     adapter: Adapter
@@ -85,9 +95,17 @@ class Encoder:
     answers: AnswerStore
     stats: EncodeStats = field(default_factory=EncodeStats)
     broken: dict[ImageRef, str] = field(default_factory=dict)
+    compiled: bool = False
     _prepared: dict[tuple[type, bytes], object] = field(default_factory=dict)
 
     TEXTS_PER_IMAGE = 8
+
+    def __post_init__(self) -> None:
+        self._tower = self.adapter.encode_images
+        if self.compiled:
+            import torch
+
+            self._tower = torch.compile(self._tower)
 
     def encode_images(self, chunks: Sequence[Sequence[ImageJob]], advance: Advance = lambda _: None) -> None:
         """Encode what the stores lack of each chunk; a finished chunk is on disk before the next one is.
@@ -119,8 +137,13 @@ class Encoder:
             pin_memory=self.device.type == "cuda",
         )
         runner = BatchRunner()
-        for jobs in work:
-            self._image_chunk([next(prepared) for _ in jobs], runner, advance)
+        with computing(self.device, self.precision):
+            for batch, inputs in Transfer(self.device)(self._batches(work, prepared), self._load):
+                if batch.trips:
+                    self._encode(batch, inputs, runner)
+                else:
+                    self._finish(batch.chunk)
+                    advance(batch.chunk.jobs)
         self.stats.memory_splits += runner.splits
 
     def encode_texts(self, chunks: Sequence[Sequence[TextJob]], advance: Advance = lambda _: None) -> None:
@@ -149,49 +172,62 @@ class Encoder:
         rows = self._collect(vectors, lambda row: repr(jobs[row].text))
         self.store.write([job.key for job in jobs], rows, np.array(truncated, dtype=np.uint8))
 
-    def _image_chunk(self, chunk: list[Prepared], runner: BatchRunner, advance: Advance) -> None:
-        groups: dict[tuple[str, bool], list[_Trip]] = {}
-        rows = ChunkRows()
-        reducing = ChunkReductions(self.prepared)
-
-        def flush(trips: list[_Trip], dense: bool) -> None:
-            for each, (vectors, features) in zip(
-                list(trips),
-                (found for part in runner(lambda part: self._image_batch(part, dense), trips) for found in part),
-                strict=True,
-            ):
-                rows.add(each.trip.row_keys(), vectors, str(each.job.image))
-                reducing.take(each.job, each.trip.cut, features)
-            trips.clear()
-
-        with computing(self.device, self.precision):
-            for item in chunk:
+    def _batches(self, work: Sequence[Sequence[ImageJob]], prepared: Iterator[Prepared]) -> Iterator[_Batch]:
+        """Batches of each chunk, as its pictures arrive, and then its end. Batches never cross chunks."""
+        for jobs in work:
+            chunk = ChunkResults(len(jobs), ChunkRows(), ChunkReductions(self.prepared))
+            groups: dict[tuple[str, bool], list[_Trip]] = {}
+            for _ in jobs:
+                item = next(prepared)
                 if item.inputs is None:
                     self.broken[item.job.image] = item.problem
                     continue
                 self.stats.images_decoded += 1
                 for trip, inputs in zip(item.job.passes, item.inputs, strict=True):
-                    group = groups.setdefault((trip.cut.view, trip.needs_dense), [])
+                    key = trip.cut.view, trip.needs_dense
+                    group = groups.setdefault(key, [])
                     group.append(_Trip(item.job, trip, inputs))
                     if len(group) == self.batch_size:
-                        flush(group, trip.needs_dense)
+                        yield _Batch(chunk, groups.pop(key), trip.needs_dense)
             for (_, dense), group in groups.items():
-                if group:
-                    flush(group, dense)
+                yield _Batch(chunk, group, dense)
+            yield _Batch(chunk, [])
+
+    def _load(self, batch: _Batch) -> dict[str, Tensor]:
+        return self._collate(batch.trips) if batch.trips else {}
+
+    def _collate(self, trips: Sequence[_Trip]) -> dict[str, Tensor]:
+        return collate([each.inputs for each in trips], self.device, host_inputs(self.adapter.preprocessor))
+
+    def _encode(self, batch: _Batch, inputs: dict[str, Tensor] | None, runner: BatchRunner) -> None:
+        """Run the model; a part of a batch that was too large is collated anew."""
+
+        def run(part: Sequence[_Trip]) -> list[tuple[Tensor, PassFeatures]]:
+            whole = inputs is not None and len(part) == len(batch.trips)
+            return self._image_batch(part, inputs if whole and inputs else self._collate(part), batch.dense)
+
+        found = (each for part in runner(run, batch.trips) for each in part)
+        for each, (vectors, features) in zip(batch.trips, found, strict=True):
+            batch.chunk.rows.add(each.trip.row_keys(), vectors, str(each.job.image))
+            batch.chunk.reducing.take(each.job, each.trip.cut, features)
+
+    def _finish(self, chunk: ChunkResults) -> None:
+        """Store a chunk; the one place where the host waits for the device."""
+        rows, reducing = chunk.rows, chunk.reducing
         self.stats.chunks_encoded += bool(rows.keys or reducing.keys)
         self.stats.reductions += len(reducing.keys)
         if rows.keys:
             self.store.write(rows.keys, self._collect(rows.vectors, lambda row: rows.origins[row]))
         if reducing.keys:
-            self.answers.write(reducing.keys, reducing.made)
-        advance(len(chunk))
+            self.answers.write(reducing.keys, reducing.made())
 
-    def _image_batch(self, trips: Sequence[_Trip], dense: bool) -> list[tuple[Tensor, PassFeatures]]:
+    def _image_batch(
+        self, trips: Sequence[_Trip], batch: Mapping[str, Tensor], dense: bool
+    ) -> list[tuple[Tensor, PassFeatures]]:
         """Of each trip: its rows in the order of their keys, [rows, D], and its features; all on the device."""
         import torch
 
-        batch = collate([each.inputs for each in trips], self.device)
-        features = self.adapter.encode_images(batch, dense=dense)
+        features = self._tower(batch, dense=dense)
         grids = self._check(features, len(trips), dense)
         found = []
         for number, each in enumerate(trips):
@@ -243,7 +279,7 @@ class Encoder:
             raise ModelError(f"{name}: dense features are {list(features.tokens.shape)}, expected [{count}, N, {dim}].")
         if tuple(features.grid.shape) != (count, 2):
             raise ModelError(f"{name}: token grids are {list(features.grid.shape)}, expected [{count}, 2].")
-        # One transfer for the whole batch instead of one per picture.
+        # No wait for the device if the adapter leaves grids on the CPU, else one for the whole batch.
         grids = [(int(rows), int(columns)) for rows, columns in features.grid.tolist()]
         tokens = features.tokens.shape[1]
         for rows, columns in grids:
@@ -266,18 +302,3 @@ class Encoder:
                 f"{origin(int(bad[0]))}. The weights may be damaged.{hint}"
             )
         return rows
-
-
-def collate(inputs: Sequence[Mapping[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
-    """Stack the tensors of a batch and move them; shorter ones are padded with zeros along the first dimension."""
-    import torch
-
-    batch = {}
-    for name in inputs[0]:
-        tensors = [each[name] for each in inputs]
-        if len({tensor.shape for tensor in tensors}) == 1:
-            stacked = torch.stack(tensors)
-        else:
-            stacked = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
-        batch[name] = stacked.to(device, non_blocking=True)
-    return batch

@@ -15,7 +15,9 @@ from fgbench.runner.features import Gathered
 from fgbench.runner.generate import Answerer, PromptJobs, gather_replies
 from fgbench.runner.passes import Address
 from fgbench.runner.progress import Progress
+from fgbench.runner.ranks import ALONE, Ranks
 from fgbench.runner.store import AnswerStore
+from fgbench.runner.together import check_complete, share_broken, share_files, total
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +31,13 @@ class GenerationEngine:
     """
 
     def __init__(
-        self, generator: Generator, device: torch.device, precision: Precision, batch_size: int, store: AnswerStore
+        self,
+        generator: Generator,
+        device: torch.device,
+        precision: Precision,
+        batch_size: int,
+        store: AnswerStore,
+        ranks: Ranks = ALONE,
     ) -> None:
         """
         Args:
@@ -38,9 +46,12 @@ class GenerationEngine:
             precision: of activations.
             batch_size: prompts per batch.
             store: receives the replies.
+            ranks: the processes that share the work.
         """
         self._answerer = Answerer(generator, device, precision, batch_size, store)
         self.broken = self._answerer.broken
+        self._ranks = ranks
+        self._counters: Mapping[str, int] = {}
         self._addresses: dict[str, dict[str, Address]] = {}
 
     def refusal(self, requests: Iterable[Request]) -> str | None:
@@ -62,9 +73,17 @@ class GenerationEngine:
             for name, request in asked.items():
                 assert isinstance(request, Generate)  # all others were refused
                 addresses[name] = jobs.address(request)
-        chunks = jobs.chunks()
+        every = jobs.chunks()
+        chunks = self._ranks.deal(every, lambda chunk: [job.key for job in chunk])
         with progress.stage("prompts", sum(map(len, chunks))) as advance:
             self._answerer.answer(chunks, advance)
+        store = self._answerer.store
+        share_files(self._ranks, [store], everyone=False)
+        share_broken(self._ranks, self.broken)
+        self._counters = total(self._ranks, asdict(self._answerer.stats))
+        if self._ranks.first:
+            units = (([job.key], job.digests) for chunk in every for job in chunk)
+            check_complete(store.has, units, self.broken, probes)
         clock.lap("generate")
 
     def answers(self, dataset: str) -> Gathered:
@@ -80,4 +99,4 @@ class GenerationEngine:
 
     def counters(self) -> Mapping[str, int]:
         """See :class:`fgbench.runner.engine.Engine`."""
-        return asdict(self._answerer.stats)
+        return self._counters

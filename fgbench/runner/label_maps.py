@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fgbench.data.images import MAX_PIXELS
-from fgbench.errors import ModelError, StoreError
+from fgbench.errors import StoreError
 from fgbench.requests import Float32, PredictedMaps
-from fgbench.runner.pixel_scores import Mosaic, best_classes, chunk_size, upsample
+from fgbench.runner.pixel_scores import Mosaic, best_on_device, chunk_size, upsample
 from fgbench.runner.windows import Box, Size
 
 if TYPE_CHECKING:
@@ -75,23 +75,14 @@ class PatchClassifier:
             grid: (rows, columns).
 
         Returns:
-            float32 [K, rows, columns].
-
-        Raises:
-            ModelError: NaN or infinity among the patches.
+            float32 [K, rows, columns]; not finite where a patch is not (:func:`all_finite`).
         """
         import torch
 
         rows, columns = grid
         with torch.autocast(tokens.device.type, enabled=False):
             patches = torch.nn.functional.normalize(tokens[: rows * columns].float(), dim=-1)
-            scores = (self.prototypes @ patches.T).reshape(-1, rows, columns)
-        if not bool(torch.isfinite(scores).all()):
-            raise ModelError(
-                "NaN or infinity among the dense features of a picture. The weights may be damaged; half precision "
-                "overflows in some models: try --precision fp32."
-            )
-        return scores
+            return (self.prototypes @ patches.T).reshape(-1, rows, columns)
 
     def label_map(
         self, windows: Sequence[ScoredWindow], canvas: Size, size: Size, chunk: int | None = None
@@ -107,6 +98,15 @@ class PatchClassifier:
         Returns:
             uint16 [height, width].
         """
+        return self.labels(self.winners(windows, canvas, size, chunk))
+
+    def labels(self, winners: Tensor) -> npt.NDArray[np.uint16]:
+        """The class of every pixel, from what :meth:`winners` gave; waits for the device."""
+        labels: npt.NDArray[np.uint16] = self.classes[winners.cpu().numpy()]
+        return labels
+
+    def winners(self, windows: Sequence[ScoredWindow], canvas: Size, size: Size, chunk: int | None = None) -> Tensor:
+        """As :meth:`label_map`, on the device: the number of the best of the distinct classes, int [height, width]."""
         mosaic = Mosaic(canvas, [window.box for window in windows])
 
         def scores(first: int, last: int) -> Tensor:
@@ -116,7 +116,14 @@ class PatchClassifier:
 
             return upsample(mosaic(pasted), size)
 
-        return self.classes[best_classes(len(self.classes), chunk or chunk_size(canvas, size), scores)]
+        return best_on_device(len(self.classes), chunk or chunk_size(canvas, size), scores)
+
+
+def all_finite(maps: Sequence[Tensor]) -> Tensor:
+    """Bool [], on the device: is there neither NaN nor infinity in any of the maps?"""
+    import torch
+
+    return torch.stack([torch.isfinite(each).all() for each in maps]).all()
 
 
 _HEADER = struct.Struct("<4sIII")

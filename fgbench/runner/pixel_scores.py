@@ -97,7 +97,7 @@ class Mosaic:
         total = first.new_zeros((len(first), height, width))
         for number, (left, top, right, bottom) in enumerate(self.boxes):
             total[:, top:bottom, left:right] += window(number) if number else first
-        return total.div_(torch.from_numpy(self._visits).to(total.device))
+        return total.div_(torch.from_numpy(self._visits).to(total.device, non_blocking=True))
 
 
 def best_classes(count: int, chunk: int, scores: Callable[[int, int], Tensor]) -> npt.NDArray[np.uint16]:
@@ -111,6 +111,11 @@ def best_classes(count: int, chunk: int, scores: Callable[[int, int], Tensor]) -
     Returns:
         uint16 [height, width].
     """
+    return np.asarray(best_on_device(count, chunk, scores).cpu().numpy()).astype(np.uint16)
+
+
+def best_on_device(count: int, chunk: int, scores: Callable[[int, int], Tensor]) -> Tensor:
+    """As :func:`best_classes`, without waiting for the device: int16, or int32 if that is too small."""
     import torch
 
     if not 0 < count <= PredictedMaps.NO_CLASS:
@@ -121,4 +126,4 @@ def best_classes(count: int, chunk: int, scores: Callable[[int, int], Tensor]) -
         better = value > best
         best = torch.where(better, value, best)
         winner = torch.where(better, index + first, winner)
-    return np.asarray(winner.cpu().numpy()).astype(np.uint16)
+    return winner.to(torch.int16 if count <= 2**15 else torch.int32)

@@ -6,7 +6,7 @@ picture) would fill any disk; a reduction's bytes do not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fgbench.data.images import Probe
-from fgbench.errors import StoreError
+from fgbench.errors import ModelError, StoreError
 from fgbench.requests import ClassScores, Float32, RegionScores
-from fgbench.runner.label_maps import PatchClassifier, ScoredWindow, pack
+from fgbench.runner.label_maps import PatchClassifier, ScoredWindow, all_finite, pack
 from fgbench.runner.regions import pool
 from fgbench.runner.store import row_key
 from fgbench.runner.windows import Layout
@@ -84,8 +84,8 @@ class Reduction(Protocol):
     def prepare(self, prototypes: Float32, device: torch.device) -> object:
         """Prototypes float32 [K, D] as :meth:`reduce` wants them; made once for all pictures."""
 
-    def reduce(self, features: Sequence[PassFeatures], prepared: object) -> bytes:
-        """The answer, from the features of each of ``cuts``."""
+    def reduce(self, features: Sequence[PassFeatures], prepared: object) -> Callable[[], bytes]:
+        """Have the device make the answer, from the features of each of ``cuts``; what is returned waits for it."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +117,30 @@ class LabelMapReduction:
         """See :class:`Reduction`."""
         return PatchClassifier(prototypes, device)
 
-    def reduce(self, features: Sequence[PassFeatures], prepared: object) -> bytes:
-        """The packed label map (:func:`fgbench.runner.label_maps.pack`)."""
+    def reduce(self, features: Sequence[PassFeatures], prepared: object) -> Callable[[], bytes]:
+        """The packed label map (:func:`fgbench.runner.label_maps.pack`).
+
+        Raises:
+            ModelError: when it is called, for NaN or infinity among the patches.
+        """
         assert isinstance(prepared, PatchClassifier)
         scored = []
         for each, box in zip(features, self.windows.boxes, strict=True):
             assert each.tokens is not None
             assert each.grid is not None
             scored.append(ScoredWindow(prepared.score(each.tokens, each.grid), box))
-        return pack(prepared.label_map(scored, self.windows.resized, self.size))
+        finite = all_finite([each.scores for each in scored])
+        winners = prepared.winners(scored, self.windows.resized, self.size)
+
+        def finish() -> bytes:
+            if not bool(finite):
+                raise ModelError(
+                    "NaN or infinity among the dense features of a picture. The weights may be damaged; half precision "
+                    "overflows in some models: try --precision fp32."
+                )
+            return pack(prepared.labels(winners))
+
+        return finish
 
 
 class BoxesOfImage(NamedTuple):
@@ -232,18 +247,21 @@ class RegionScoreReduction:
 
         return torch.from_numpy(prototypes).to(device)
 
-    def reduce(self, features: Sequence[PassFeatures], prepared: object) -> bytes:
+    def reduce(self, features: Sequence[PassFeatures], prepared: object) -> Callable[[], bytes]:
         """Float32 cosines [m], log-normalisers [n, T], best cosines [n], then int32 best classes [n]."""
         import torch
 
         assert isinstance(prepared, torch.Tensor)
         with torch.autocast(prepared.device.type, enabled=False):
             cosines = torch.nn.functional.normalize(self._vectors(features), dim=-1) @ prepared.T
-        pairs = torch.from_numpy(self.pair_box).to(cosines.device), torch.from_numpy(self.pair_class).to(cosines.device)
-        best, best_class = (each.cpu() for each in cosines.max(dim=1))
+        # Blocking copies to the device would wait for all that it has to do before.
+        pairs = [
+            torch.from_numpy(each).to(cosines.device, non_blocking=True) for each in (self.pair_box, self.pair_class)
+        ]
+        best, best_class = cosines.max(dim=1)
         normaliser = torch.stack([torch.logsumexp(cosines / t, dim=1) for t in self.temperatures], dim=1)
-        parts = [cosines[pairs].cpu(), normaliser.cpu(), best, best_class.to(torch.int32)]
-        return b"".join(each.numpy().tobytes() for each in parts)
+        parts = [cosines[pairs[0], pairs[1]], normaliser, best, best_class.to(torch.int32)]
+        return lambda: b"".join(each.cpu().numpy().tobytes() for each in parts)
 
     def _vectors(self, features: Sequence[PassFeatures]) -> Tensor:
         import torch

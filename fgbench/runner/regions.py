@@ -63,7 +63,12 @@ def pool(tokens: Tensor, grid: tuple[int, int], size: tuple[int, int], boxes: np
     corners = torch.from_numpy(np.concatenate([np.zeros((len(boxes), 1)), corner, opposite], axis=1).astype(np.float32))
     dense = tokens[: rows * columns].float().T.reshape(1, -1, rows, columns).contiguous()
     pooled: Tensor = roi_align(
-        dense, corners.to(dense.device), output_size=1, spatial_scale=1.0, sampling_ratio=-1, aligned=True
+        dense,
+        corners.to(dense.device, non_blocking=True),
+        output_size=1,
+        spatial_scale=1.0,
+        sampling_ratio=-1,
+        aligned=True,
     )
     return pooled.flatten(1)
 

@@ -16,6 +16,7 @@ from fgbench.runner.features import Gathered
 from fgbench.runner.loading import probe_all
 from fgbench.runner.plan import Plan, PlannedDataset
 from fgbench.runner.progress import Progress
+from fgbench.runner.ranks import ALONE, Ranks
 from fgbench.spec import Scores
 
 OnError = Literal["fail", "skip"]
@@ -53,14 +54,22 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RunReport:
-    """Outcomes in plan order, with the engine's counters and wall-clock seconds per stage."""
+    """What a run did.
+
+    Attributes:
+        outcomes: in plan order; none on other ranks than the first.
+        counters: of the engine, of all ranks.
+        seconds: of wall-clock time per stage.
+        processes: number of ranks.
+    """
 
     outcomes: tuple[Outcome, ...]
     counters: Mapping[str, int]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    processes: int = 1
 
 
-def run(plan: Plan, engine: Engine, *, on_error: OnError, progress: Progress) -> RunReport:
+def run(plan: Plan, engine: Engine, *, on_error: OnError, progress: Progress, ranks: Ranks = ALONE) -> RunReport:
     """Evaluate a plan with one model.
 
     A dataset that cannot be evaluated (missing files, broken pictures, a capability the model lacks) gets its reason
@@ -71,19 +80,22 @@ def run(plan: Plan, engine: Engine, *, on_error: OnError, progress: Progress) ->
         engine: the model, its device and its store.
         on_error: ``fail`` leaves a dataset out if any of its items cannot be evaluated; ``skip`` evaluates the others
             and counts the rest by reason.
-        progress: told how far each stage is.
+        progress: told how far each stage is; with several ranks, the first one's share of it.
+        ranks: the processes that share the work; all of them call this, and the first one scores.
 
     Raises:
         ModelError: the model returned NaN or wrong shapes.
         StoreError: features cannot be written.
+        RankError: another process failed.
     """
+    progress = ranks.watching(progress)
     clock = Clock()
     problems: dict[str, FgbenchError] = {}
     for planned in plan.datasets:
         problem = _unfit(planned, engine, on_error)
         if problem:
             problems[planned.spec.id] = problem
-    probes = _probe(plan, problems, progress)
+    probes = _probe(plan, problems, progress, ranks)
     if on_error == "fail":
         for planned in plan.datasets:
             bad = [ref for ref in planned.images() if isinstance(probes.get(ref), DataError)]
@@ -96,6 +108,8 @@ def run(plan: Plan, engine: Engine, *, on_error: OnError, progress: Progress) ->
     requests = {each.spec.id: each.requests for each in plan.datasets if each.spec.id not in problems}
     engine.execute(requests, {**reasons, **missing}, progress, clock)
 
+    if not ranks.first:
+        return RunReport((), engine.counters(), clock.seconds, ranks.world)
     outcomes = []
     with progress.stage("scoring", len(plan.datasets)) as advance:
         for planned in plan.datasets:
@@ -103,7 +117,7 @@ def run(plan: Plan, engine: Engine, *, on_error: OnError, progress: Progress) ->
             outcomes.append(Outcome(planned, problem=problem) if problem else _score(planned, probes, engine, on_error))
             advance(1)
     clock.lap("score")
-    return RunReport(tuple(outcomes), engine.counters(), clock.seconds)
+    return RunReport(tuple(outcomes), engine.counters(), clock.seconds, ranks.world)
 
 
 def _unfit(planned: PlannedDataset, engine: Engine, on_error: OnError) -> FgbenchError | None:
@@ -122,19 +136,29 @@ def _unfit(planned: PlannedDataset, engine: Engine, on_error: OnError) -> Fgbenc
     return None
 
 
-def _probe(plan: Plan, problems: Mapping[str, FgbenchError], progress: Progress) -> dict[ImageRef, Probe | DataError]:
-    wanted = dict.fromkeys(
-        ref
-        for planned in plan.datasets
-        if planned.spec.id not in problems
-        for ref in planned.images()
-        if ref not in planned.missing
+def _probe(
+    plan: Plan, problems: Mapping[str, FgbenchError], progress: Progress, ranks: Ranks
+) -> dict[ImageRef, Probe | DataError]:
+    wanted = list(
+        dict.fromkeys(
+            ref
+            for planned in plan.datasets
+            if planned.spec.id not in problems
+            for ref in planned.images()
+            if ref not in planned.missing
+        )
     )
-    probes: dict[ImageRef, Probe | DataError] = {}
-    with progress.stage("checking pictures", len(wanted)) as advance:
-        for ref, value in probe_all(list(wanted)):
-            probes[ref] = value
+    share = ranks.deal(wanted, lambda ref: [str(ref)])
+    found = []
+    with progress.stage("checking pictures", len(share)) as advance:
+        for _, value in probe_all(share):
+            found.append(str(value) if isinstance(value, DataError) else list(value))
             advance(1)
+    probes: dict[ImageRef, Probe | DataError] = {}
+    everywhere = ranks.gather(found)
+    for number, ref in enumerate(wanted):
+        value = everywhere[number % ranks.world][number // ranks.world]
+        probes[ref] = DataError(value) if isinstance(value, str) else Probe(*value)
     return probes
 
 

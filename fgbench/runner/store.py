@@ -33,6 +33,9 @@ _KEY = np.dtype("S16")
 _ABANDONED = 3600.0
 """Seconds after which a half-written file is nobody's any more."""
 
+_DELAY = 60.0
+"""Seconds after which a file that another machine has written must be visible."""
+
 _DAMAGE = (OSError, ValueError, KeyError, safetensors.SafetensorError)
 """What reading a damaged chunk file may raise."""
 
@@ -56,23 +59,28 @@ class ChunkStore:
     Attributes:
         folder: where the chunk files lie.
         damaged: names of files that were removed because they failed their check.
+        written: names of files that were written through this object.
     """
 
     ARRAYS: ClassVar[tuple[str, ...]]
     """Names of the arrays beside ``key``, in the order of the checksum."""
 
-    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+    def __init__(self, folder: Path, *, fresh: bool = False, tidy: bool = True) -> None:
         """
         Args:
             folder: of one model; created when the first chunk is written.
             fresh: remove what is there.
+            tidy: remove what is damaged or was left behind. Of several processes that open a folder one does this,
+                before the others open it.
         """
         self.folder = folder
         self.damaged: list[str] = []
+        self.written: list[str] = []
         self._keys: list[npt.NDArray[np.bytes_]] = []
         self._files: list[Path] = []
+        self._names: set[str] = set()
         self._index: tuple[npt.NDArray[np.bytes_], npt.NDArray[np.int64]] | None = None
-        for leftover in folder.glob(".*.tmp"):
+        for leftover in folder.glob(".*.tmp") if tidy else ():
             # Of a run that was killed while writing; a run that is writing right now is left alone.
             with contextlib.suppress(OSError):
                 if time.time() - leftover.stat().st_mtime > _ABANDONED:
@@ -84,8 +92,9 @@ class ChunkStore:
             try:
                 keys = _keys_of(self._load(path))
             except _DAMAGE:
-                self.damaged.append(path.name)
-                path.unlink(missing_ok=True)
+                if tidy:
+                    self.damaged.append(path.name)
+                    path.unlink(missing_ok=True)
                 continue
             self._add(path, keys)
 
@@ -96,6 +105,25 @@ class ChunkStore:
         """Which rows are stored: bool [n]."""
         return self._locate(keys) >= 0
 
+    def adopt(self, names: Iterable[str]) -> None:
+        """Take in files that other processes have written since this object was made.
+
+        Raises:
+            StoreError: one is damaged, or does not appear.
+        """
+        for name in names:
+            if name in self._names:
+                continue
+            path = self.folder / name
+            try:
+                keys = _keys_of(self._load(appeared(path)))
+            except _DAMAGE as error:
+                raise StoreError(
+                    f"{path}: another process has written it, but here it cannot be read ({error}). All processes "
+                    "need the same results folder."
+                ) from error
+            self._add(path, keys)
+
     def _write(self, keys: Sequence[bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Store a chunk. The file's name follows from its keys, so the same chunk written twice is one file."""
         packed = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), 16)
@@ -104,6 +132,7 @@ class ChunkStore:
         metadata = {"crc": str(self._crc(contents))}
         path = self.folder / f"{hashlib.blake2b(packed.tobytes(), digest_size=12).hexdigest()}.safetensors"
         write_atomic(path, save_arrays(contents, metadata=metadata))
+        self.written.append(path.name)
         self._add(path, packed.reshape(-1).view(_KEY))
 
     def _parts(
@@ -132,8 +161,9 @@ class ChunkStore:
             yield rows, place[rows] - starts[number], arrays
 
     def _add(self, path: Path, keys: npt.NDArray[np.bytes_]) -> None:
-        if path in self._files:
+        if path.name in self._names:
             return  # the same chunk again
+        self._names.add(path.name)
         self._files.append(path)
         self._keys.append(keys)
         self._index = None
@@ -235,6 +265,14 @@ class AnswerStore(ChunkStore):
             for row, place in zip(rows, places, strict=True):
                 answers[row] = data[offset[place] : offset[place + 1]].tobytes()
         return answers
+
+
+def appeared(path: Path) -> Path:
+    """Wait for a file that was written on another machine: network file systems show it with a delay."""
+    end = time.monotonic() + _DELAY
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return path
 
 
 def _keys_of(arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bytes_]:

@@ -19,8 +19,10 @@ from fgbench.detector import Chunk, Detected, DetectionPictures, Detector, Detec
 from fgbench.errors import DataError, DataMissingError, ModelError, UsageError
 from fgbench.runner.detect import run_detector
 from fgbench.runner.detect_shards import DetectionReport
+from fgbench.runner.ranks import ALONE, Ranks
 
 from ..fakes import CPU, save_picture
+from ..processes import in_threads
 
 NAMES = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu"]
 CATEGORIES = np.array([3, 5, 8, 13, 21, 34, 55])
@@ -106,6 +108,7 @@ def run(
     batch_size: int = 3,
     fresh: bool = False,
     progress: Counting | None = None,
+    ranks: Ranks = ALONE,
 ) -> DetectionReport:
     return run_detector(
         detector or FakeDetector(),
@@ -117,6 +120,7 @@ def run(
         facts={"dataset": "test"},
         fresh=fresh,
         progress=progress or Counting(),
+        ranks=ranks,
     )
 
 
@@ -226,6 +230,19 @@ def test_only_what_is_lacking_is_made_again(tmp_path: Path, pictures: DetectionP
     report = run(tmp_path, pictures)
     assert (report.made, report.damaged) == (1, ["00002.safetensors"])
     assert files(tmp_path) == whole
+
+
+@pytest.mark.parametrize("world", [2, 5])
+def test_several_processes_share_the_shards(tmp_path: Path, pictures: DetectionPictures, world: int) -> None:
+    alone = run(tmp_path / "one", pictures)
+    done = in_threads(world, lambda ranks: run(tmp_path / "all", pictures, fresh=True, ranks=ranks))
+    assert [each.result() for each in done] == [alone] * world
+    assert files(tmp_path / "all") == files(tmp_path / "one")
+
+    (tmp_path / "all/00001.safetensors").unlink()
+    done = in_threads(world, lambda ranks: run(tmp_path / "all", pictures, ranks=ranks))
+    assert {(each.result().made, each.result().reused) for each in done} == {(1, 2)}
+    assert files(tmp_path / "all") == files(tmp_path / "one")
 
 
 @pytest.mark.parametrize("what", ["weights", "settings", "names", "pictures"])

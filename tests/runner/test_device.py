@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fgbench.errors import ModelError, UsageError
-from fgbench.runner.device import BatchRunner, Precision, choose_device, computing
+from fgbench.runner import device as device_module
+from fgbench.runner.device import BatchRunner, Precision, choose_device, computing, place
+from fgbench.runner.identity import weights_sha256
 
 
 class Machine:
@@ -38,7 +40,7 @@ class TestBatchRunner:
     def test_whatever_fits_the_result_is_the_same(self, memory: int, count: int) -> None:
         machine, runner = Machine(memory), BatchRunner()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(BatchRunner, "_release", lambda *_: None)  # collecting garbage takes its time
+            patch.setattr(device_module, "release", lambda: None)  # collecting garbage takes its time
             parts = runner(machine, range(count))
         assert [value for part in parts for value in part] == [2 * item for item in range(count)]
         assert (runner.splits > 0) == (count > memory)
@@ -92,6 +94,30 @@ class TestDevice:
     def test_what_is_no_device_here_is_a_usage_error(self, name: str) -> None:
         with pytest.raises(UsageError, match=f"Device '{name}' cannot be used here .*--device cpu"):
             choose_device(name)
+
+
+class TestPlace:
+    def test_a_cpu_keeps_the_layout(self) -> None:
+        module = torch.nn.Conv2d(3, 4, 2)
+        place(module, torch.device("cpu"))
+        assert not module.training
+        assert module.weight.is_contiguous()
+
+    def test_cuda_wants_channels_last(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        moved: list[Any] = []
+        original = torch.nn.Module.to
+
+        def to(module: torch.nn.Module, *where: Any, **how: Any) -> Any:
+            moved.extend(where)
+            return original(module, **how) if how else module
+
+        monkeypatch.setattr(torch.nn.Module, "to", to)
+        module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 2), torch.nn.Linear(4, 2))
+        before = weights_sha256(module)
+        place(module, torch.device("cuda"))
+        assert moved == [torch.device("cuda")]
+        assert module.get_parameter("0.weight").is_contiguous(memory_format=torch.channels_last)
+        assert weights_sha256(module) == before, "the layout in memory does not make another model"
 
 
 class TestComputing:

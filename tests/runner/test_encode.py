@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from fgbench.adapter import ImageFeatures, RegionMode
 from fgbench.requests import ImageRef, Images, Regions, Request, Texts
 from fgbench.runner import jobs
-from fgbench.runner.encode import collate
 
-from ..fakes import CPU, DIM, FakeAdapter, fake_encoder, save_picture, save_pictures, text_vector
+from ..fakes import DIM, FakeAdapter, fake_encoder, save_picture, save_pictures, text_vector
 from .encoding import BOXES, encode, mixed, work
 
 
@@ -216,19 +214,6 @@ class TestResuming:
             steps.clear()
             encoder.encode_texts(texts, steps.append)
             assert sum(steps) == 12
-
-
-class TestCollate:
-    def test_equal_shapes_are_stacked(self) -> None:
-        inputs = [{"x": torch.full((2, 3), float(n)), "y": torch.tensor(n)} for n in range(3)]
-        batch = collate(inputs, CPU)
-        assert batch["x"].shape == (3, 2, 3)
-        assert batch["y"].tolist() == [0, 1, 2]
-
-    def test_shorter_ones_are_padded_with_zeros_at_the_end(self) -> None:
-        batch = collate([{"x": torch.ones(n, 2, dtype=torch.uint8)} for n in (1, 3, 2)], CPU)
-        assert batch["x"].dtype == torch.uint8
-        assert batch["x"][:, :, 0].tolist() == [[1, 0, 0], [1, 1, 1], [1, 1, 0]]
 
 
 def test_the_fake_returns_vectors_of_its_size(tmp_path: Path) -> None:
