@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from fgbench.cli_adapter import mount
+from fgbench.cli_compare import mount as mount_compare
 from fgbench.cli_data import app as data_app
 from fgbench.cli_detect import mount as mount_detect
 from fgbench.cli_options import (
@@ -276,6 +277,7 @@ def show(name: Annotated[str, typer.Argument(help="Id of a dataset or model.")],
 mount(app)
 mount_detect(app)
 mount_sweep(app)
+mount_compare(app)
 
 
 def main() -> None:

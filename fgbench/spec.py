@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from fgbench.data.files import DatasetFiles
+    from fgbench.metrics.sample import Sample
 
 
 class MetricKey(NamedTuple):
@@ -166,6 +167,8 @@ class DatasetSpec:
         shown: numbers that the result table shows, if not all; the record has every one.
         published: where the paper prints which number.
         optional: not one of the paper's datasets: evaluated only when it is named.
+        same_pictures_as: dataset in the other language with the same pictures, or pictures of the same kind; results of
+            the two are shown side by side (``fgbench bilingual``).
         notes: traps worth knowing (docs/protocols.md has the whole list).
     """
 
@@ -186,6 +189,7 @@ class DatasetSpec:
     published: Mapping[MetricKey, PublishedCell] = field(default_factory=dict)
     hub: tuple[HubSource, ...] = ()
     optional: bool = False
+    same_pictures_as: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -326,3 +330,22 @@ class DrawsPictures(Protocol):
         self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Any], count: int
     ) -> Iterator[tuple[str, Image]]:
         """Up to ``count`` pictures with a file name (without suffix) each."""
+
+
+@runtime_checkable
+class HasSamples(Protocol):
+    """A task that can say what its scores are functions of: for intervals, paired comparison and recomputation."""
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """The items behind each score, whose :meth:`~fgbench.metrics.sample.Sample.value` is the score.
+
+        Args:
+            spec: one of the task's datasets.
+            outcomes: as in :attr:`Scores.outcomes`, or read back from a file (docs/records.md).
+
+        Returns:
+            By score, in the order of the scores; scores that the outcomes do not determine are left out.
+
+        Raises:
+            KeyError, ValueError: arrays are not there or do not fit together.
+        """

@@ -6,12 +6,14 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError, DataMissingError
+from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, ImageRef, Images, Request
 from fgbench.spec import (
     DatasetSpec,
@@ -24,7 +26,7 @@ from fgbench.spec import (
     TextProtocol,
 )
 
-from .labelled import class_prompts, score_labels
+from .labelled import Mask, class_prompts, label_samples, score_labels
 from .resources import lines
 
 DROP_LAST = 49_920
@@ -112,6 +114,7 @@ def _in_chinese(spec: DatasetSpec) -> DatasetSpec:
         protocol=replace(spec.protocol, id="clip-benchmark-zh", text=_CHINESE),
         published={},
         optional=True,
+        same_pictures_as=spec.id,
         notes=("Not in the paper: CLIP_benchmark's Chinese class names and templates.",),
     )
 
@@ -190,11 +193,8 @@ class Classification:
         items: _Items = loaded.items
         images = features["images"]
         kept = np.flatnonzero(images.ok)
-        subsets = {"all": np.ones(len(kept), dtype=bool)}
-        if len(kept) == 50_000:
-            subsets["official_drop_last"] = kept < DROP_LAST
         result = score_labels(
-            images.vectors[kept], features["classes"].vectors, items.label[kept], subsets, spec.metrics
+            images.vectors[kept], features["classes"].vectors, items.label[kept], _subsets(len(kept)), spec.metrics
         )
         return Scores(
             result.scores,
@@ -203,6 +203,19 @@ class Classification:
             outcomes={"id": np.array(items.names)[kept], "rank": result.rank},
             ties={"rank": result.ties},
         )
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """See :class:`fgbench.spec.HasSamples`."""
+        rank = outcomes["rank"]
+        return label_samples(outcomes["id"], rank, None, _subsets(len(rank)), spec.metrics)
+
+
+def _subsets(number: int) -> dict[str, Mask]:
+    """All pictures; of a complete ImageNet also those that the official script sees."""
+    subsets = {"all": np.ones(number, dtype=bool)}
+    if number == 50_000:
+        subsets["official_drop_last"] = np.arange(number) < DROP_LAST
+    return subsets
 
 
 def _wnid(folder: str) -> int | None:

@@ -70,6 +70,13 @@ class BoxFile:
         names = self.categories.need("name")
         return [names[row] for row in self.category_rows.tolist()]
 
+    @property
+    def frequencies(self) -> list[str]:
+        """LVIS: ``r``, ``c`` or ``f`` by ascending category id; empty unless every category has one."""
+        letters = self.categories.columns.get("frequency", ())
+        known = bool(letters) and set(letters) <= {"r", "c", "f"}
+        return [letters[row] for row in self.category_rows.tolist()] if known else []
+
     def image_of(self) -> npt.NDArray[np.int64]:
         """The picture of each annotation: int64, an index into ``image_ids``, or -1 if it is not listed.
 

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fgbench.data.detection_results import read_results
 from fgbench.data.files import DatasetFiles
 from fgbench.data.proposals import INDEX, best_per_image, select
 from fgbench.detector import DetectionPictures
 from fgbench.errors import DataMissingError, UsageError
+from fgbench.metrics.sample import Sample
 from fgbench.requests import ClassScores, RegionScores, Request
 from fgbench.spec import (
     Choice,
@@ -34,7 +36,17 @@ from fgbench.spec import (
 
 from .labelled import class_prompts
 from .lvis import IMAGES, LvisSplit, read_lvis
-from .rescoring import TEMPERATURES, Candidates, Fusion, failed_pictures, fused, measure, origin, split_proposals
+from .rescoring import (
+    TEMPERATURES,
+    Candidates,
+    Fusion,
+    category_samples,
+    failed_pictures,
+    fused,
+    measure,
+    origin,
+    split_proposals,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -241,16 +253,19 @@ class Detection:
             scores,
             evaluated,
             skipped + loaded.rejected,
-            outcomes={"category": items.split.pictures.category_ids, "frequency": truth.frequency}
-            | {f"ap/{name}": values for name, values in by_category.items()},
+            outcomes={"category": items.split.pictures.category_ids, "frequency": truth.frequency} | by_category,
             tables={
                 "categories": {
                     "category": np.array(items.split.pictures.names),
                     "frequency": truth.frequency,
-                    **{f"ap {name}": values for name, values in by_category.items()},
+                    **{f"ap {name}": by_category[f"ap/{name}"] for name in rows if f"ap/{name}" in by_category},
                 }
             },
         )
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """See :class:`fgbench.spec.HasSamples`; categories are resampled."""
+        return category_samples(outcomes)
 
     def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:
         """Read a COCO/LVIS result file (JSON); it is scored as it is, as subset ``detector``.

@@ -13,6 +13,7 @@ from fgbench.data.annotations import box, field, read_json_lines, strings
 from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError
 from fgbench.metrics.choice import choose
+from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, ImageRef, Regions, Request, Texts
 from fgbench.spec import (
     DatasetSpec,
@@ -24,6 +25,8 @@ from fgbench.spec import (
     Scores,
     TextProtocol,
 )
+
+from .attributes import by_attribute
 
 _TEST_TYPES = {"hard": "1_attributes", "medium": "2_attributes", "easy": "3_attributes", "trivial": "shuffle_negatives"}
 _FILES = {
@@ -147,7 +150,7 @@ class FineGrained:
         }
 
     def score(self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Embeddings]) -> Scores:
-        """Accuracy per subset over the items whose region has an embedding."""
+        """Accuracy per subset over the items whose region has an embedding, and by the attribute that differs."""
         items: _Items = loaded.items
         regions, texts = features["regions"], features["texts"]
         scores: list[Score] = []
@@ -160,8 +163,27 @@ class FineGrained:
             choices = choose(regions.vectors[kept], texts.vectors, items.candidates[kept])
             scores.append(Score(subset, "top1", float(choices.correct.mean()), len(kept)))
             ties[f"{subset}/top1"] = int(choices.tied.sum())
-            outcomes |= {f"{subset}/id": items.ids[kept], f"{subset}/margin": choices.margin}
-        return Scores(scores, int(regions.ok.sum()), regions.reasons(), outcomes, ties)
+            outcomes |= {
+                f"{subset}/id": items.ids[kept],
+                f"{subset}/image": items.image_index[kept],
+                f"{subset}/margin": choices.margin,
+            }
+        kept = np.flatnonzero(regions.ok & (items.subset != "trivial"))
+        table = by_attribute(
+            regions.vectors[kept], texts.vectors, items.candidates[kept], items.texts, items.subset[kept]
+        )
+        tables = {"attributes": table} if len(kept) else {}
+        return Scores(scores, int(regions.ok.sum()), regions.reasons(), outcomes, ties, tables=tables)
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """See :class:`fgbench.spec.HasSamples`; items on one picture stay together."""
+        return {
+            MetricKey(subset, "top1"): Sample.mean(
+                outcomes[f"{subset}/id"], outcomes[f"{subset}/margin"] >= 0, "image", outcomes[f"{subset}/image"]
+            )
+            for subset in _FILES
+            if f"{subset}/id" in outcomes
+        }
 
 
 TASK = FineGrained()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fgbench.metrics.ranks import recall_at, target_ranks
+from fgbench.metrics.sample import Sample
 from fgbench.requests import ClassPrompts, Float32
-from fgbench.spec import Score, TextProtocol
+from fgbench.spec import MetricKey, Score, TextProtocol
 
 from .resources import lines
 
@@ -55,6 +56,35 @@ def score_labels(
         for metric in metrics
     ]
     return LabelScores(scores, ranks.rank, int(ranks.tied.sum()))
+
+
+def label_samples(
+    ids: npt.NDArray[Any],
+    rank: npt.NDArray[np.int64],
+    image: npt.NDArray[np.int64] | None,
+    subsets: Mapping[str, Mask],
+    metrics: Sequence[str],
+) -> dict[MetricKey, Sample]:
+    """The items behind the scores of :func:`score_labels`; those on one picture stay together.
+
+    Args:
+        ids: [n].
+        rank: int64 [n].
+        image: int64 [n]; the picture of each item, None if each has its own.
+        subsets: bool [n] by subset name; empty subsets are left out.
+        metrics: names ``top<k>``.
+    """
+    return {
+        MetricKey(subset, metric): Sample.mean(
+            ids[mask],
+            rank[mask] < int(metric.removeprefix("top")),
+            "image",
+            image[mask] if image is not None else None,
+        )
+        for subset, mask in subsets.items()
+        if mask.any()
+        for metric in metrics
+    }
 
 
 def class_prompts(names: Sequence[str], text: TextProtocol) -> ClassPrompts:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from fgbench.data.files import DatasetFiles
+from fgbench.metrics.sample import Sample
 from fgbench.requests import Generate, Prompt, Replies, Request
-from fgbench.spec import DatasetSpec, Loaded, Predictions, Scores
+from fgbench.spec import DatasetSpec, Loaded, MetricKey, Predictions, Scores
 
 from .lmm_gqa import read_gqa
 from .lmm_items import Questions
@@ -78,6 +82,10 @@ class LargeMultimodal:
         """Judge the answers with the chosen rule."""
         asked: Asked = loaded.items
         return self.judges[spec.id].score(asked.questions, features[ANSWERS], spec.protocol.choice("scorer"))
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """See :class:`fgbench.spec.HasSamples`; questions on one picture, or rows of one question, stay together."""
+        return self.judges[spec.id].samples(outcomes)
 
     def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:
         """Answers from a file; the options are those of :func:`fgbench.tasks.lmm_predictions.read_predictions`."""

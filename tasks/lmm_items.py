@@ -36,6 +36,8 @@ class Question:
         size: (width, height) of the picture in pixels, where the box needs it.
         groups: finer classes that it belongs to, by kind (``domain``: ``Science``).
         aliases: other names of it in files of predictions.
+        picture: name of its picture, where ``images`` does not show that several questions share one (a table with the
+            picture in every row).
     """
 
     id: str
@@ -51,6 +53,7 @@ class Question:
     size: tuple[int, int] | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    picture: str = ""
 
 
 @dataclass(frozen=True)

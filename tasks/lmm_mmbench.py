@@ -116,9 +116,9 @@ def _read(files: DatasetFiles, subset: str, limit: int | None) -> _Subset:
     )
 
 
-def index_of(question: Question) -> int:
-    """The published index of a row: that of its question, plus a million per rotation."""
-    return int(question.id.rpartition("/")[2])
+def index_of(name: str) -> int:
+    """The published index of a row, from its id: that of its question, plus a million per rotation."""
+    return int(name.rpartition("/")[2])
 
 
 def _rows(path: Path, subset: str) -> list[Question]:

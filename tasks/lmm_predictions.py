@@ -144,6 +144,6 @@ def server_file(questions: Sequence[Question], replies: Replies, subset: str) ->
     for question, text in zip(questions, replies.texts, strict=True):
         if question.subset == subset:
             options = (question.options.get(letter, "") for letter in LETTERS)
-            cells = (str(index_of(question)), question.text, *options, text.strip(), subset)
+            cells = (str(index_of(question.id)), question.text, *options, text.strip(), subset)
             writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
     return buffer.getvalue().encode("utf-8", "replace")

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from fgbench.metrics import mmmu
 from fgbench.metrics.box_answers import Target
-from fgbench.metrics.circular import ROTATION, circular
+from fgbench.metrics.circular import ROTATION, Circular, circular
 from fgbench.metrics.option_matching import Options
-from fgbench.metrics.outcomes import Outcomes
+from fgbench.metrics.sample import Sample
 from fgbench.requests import Replies
-from fgbench.spec import Score, Scores
+from fgbench.spec import MetricKey, Score, Scores
 
 from .lmm_items import Question, Questions
 from .lmm_mmbench import index_of
@@ -52,7 +52,7 @@ class Judge:
 
     def item(self, row: Question) -> str:
         """Name of the item that a row belongs to."""
-        return f"{row.subset}/{index_of(row) % ROTATION}" if self.rotated else row.id
+        return f"{row.subset}/{index_of(row.id) % ROTATION}" if self.rotated else row.id
 
     def score(self, questions: Questions, replies: Replies, rule: str) -> Scores:
         """Judge the answers.
@@ -76,56 +76,79 @@ class Judge:
         rows = [questions.rows[number] for number in kept]
         # Outer white space is no part of an answer, whoever wrote it down.
         texts = [replies.texts[number].strip() for number in kept]
-        found = SCORERS[self.scorers][rule](texts, list(map(self.reference, rows)))
+        references = list(map(self.reference, rows))
+        found = SCORERS[self.scorers][rule](texts, references)
         skipped = Counter(reasons.values()) + questions.rejected
         if questions.size and questions.withheld.issuperset(questions.size):
             skipped[WITHHELD] = sum(questions.size.values())
+        outcomes = {
+            "id": _strings(row.id for row in rows),
+            "image": _pictures(rows),
+            "correct": found.score,
+            "parsed": ~found.unparsed,
+            **({"expected": mmmu.expectation(found, references)} if (self.scorers, rule) == ("mmmu", "strict") else {}),
+            **{f"in/{subset}": mask for subset, mask in _masks(_strings(row.subset for row in rows)).items()},
+            **{f"group/{kind}": _strings(row.groups.get(kind, "") for row in rows) for kind in _kinds(rows)},
+        }
         return Scores(
-            self._rotated(rows, found) if self.rotated else self._plain(rows, found, rule),
+            [Score(*key, sample.value(), len(sample.ids)) for key, sample in self.samples(outcomes).items()],
             evaluated=len({self.item(row) for row in rows}),
             skipped=skipped,
-            outcomes={
-                "id": _strings(row.id for row in rows),
-                "correct": found.score,
-                "parsed": ~found.unparsed,
-                **{f"in/{subset}": mask for subset, mask in _masks(row.subset for row in rows).items()},
-                **{f"group/{kind}": _strings(row.groups.get(kind, "") for row in rows) for kind in _kinds(rows)},
-            },
+            outcomes=outcomes,
         )
 
-    def _plain(self, rows: Sequence[Question], found: Outcomes, rule: str) -> list[Score]:
-        """Means over questions: per subset, then per class."""
-        scores = []
-        for subset, mask in _masks(row.subset for row in rows).items():
-            scores.append(_mean(subset, self.metric, found.score[mask]))
-            if self.reports_unparsed:
-                scores.append(_mean(subset, "unparsed", found.unparsed[mask]))
-            if (self.scorers, rule) == ("mmmu", "strict"):
-                expected = mmmu.expectation(found, list(map(self.reference, rows)))
-                scores.append(_mean(subset, "expected_if_guessed", expected[mask]))
-        classes = _masks(row.groups.get(self.classes, "") for row in rows)
-        return scores + [_mean(name, self.metric, found.score[mask]) for name, mask in classes.items() if name]
+    def samples(self, outcomes: Mapping[str, npt.NDArray[Any]]) -> dict[MetricKey, Sample]:
+        """The items behind each score; see :class:`fgbench.spec.HasSamples`."""
+        return self._rotated(outcomes) if self.rotated else self._plain(outcomes)
 
-    def _rotated(self, rows: Sequence[Question], found: Outcomes) -> list[Score]:
+    def _plain(self, outcomes: Mapping[str, npt.NDArray[Any]]) -> dict[MetricKey, Sample]:
+        """Means over questions, per subset, then per class; questions on one picture stay together."""
+        ids, image = outcomes["id"], outcomes["image"]
+        metrics = {self.metric: outcomes["correct"]}
+        if self.reports_unparsed:
+            metrics["unparsed"] = ~outcomes["parsed"]
+        if "expected" in outcomes:
+            metrics["expected_if_guessed"] = outcomes["expected"]
+
+        def sample(values: npt.NDArray[Any], mask: Flags) -> Sample:
+            return Sample.mean(ids[mask], values[mask], "image", image[mask])
+
+        found = {
+            MetricKey(subset, metric): sample(values, mask)
+            for subset, mask in _subsets(outcomes).items()
+            for metric, values in metrics.items()
+        }
+        classes = _masks(outcomes.get(f"group/{self.classes}", _strings(())))
+        return found | {
+            MetricKey(name, self.metric): sample(outcomes["correct"], mask) for name, mask in classes.items() if name
+        }
+
+    def _rotated(self, outcomes: Mapping[str, npt.NDArray[Any]]) -> dict[MetricKey, Sample]:
         """CircularEval per subset and class; ``vanilla`` looks at the unrotated row only, ``row_accuracy`` at all."""
-        scores = []
-        correct = found.score == 1
-        index = np.array([index_of(row) for row in rows], dtype=np.int64)
-        options = np.array([len(row.options) for row in rows], dtype=np.int64)
-        for subset, mask in _masks(row.subset for row in rows).items():
-            whole = circular(correct[mask], index[mask], options[mask])
-            scores += [
-                _mean(subset, self.metric, whole.correct),
-                _mean(subset, "vanilla", whole.vanilla),
-                _mean(subset, "row_accuracy", correct[mask]),
-                _mean(subset, "unparsed", found.unparsed[mask]),
-            ]
-            for name, members in _masks(row.groups.get(self.classes, "") for row in rows).items():
-                inside = mask & members
-                if name and inside.any():
-                    part = circular(correct[inside], index[inside], options[inside])
-                    scores.append(_mean(f"{subset}/{name}", self.metric, part.correct))
-        return scores
+        ids, correct, parsed = outcomes["id"], outcomes["correct"] == 1, outcomes["parsed"]
+        index = np.array([index_of(name) for name in ids.tolist()], dtype=np.int64)
+        question = index % ROTATION
+
+        def circular_in(rows: Flags) -> Circular:
+            # How many options a row has matters only for whether its question is complete, which readers checked.
+            return circular(correct[rows], index[rows], index[rows])
+
+        found: dict[MetricKey, Sample] = {}
+        for subset, mask in _subsets(outcomes).items():
+            asked = circular_in(mask)
+            found |= {
+                MetricKey(subset, self.metric): Sample.mean(asked.question, asked.correct, "question"),
+                MetricKey(subset, "vanilla"): Sample.mean(asked.question, asked.vanilla, "question"),
+                MetricKey(subset, "row_accuracy"): Sample.mean(ids[mask], correct[mask], "question", question[mask]),
+                MetricKey(subset, "unparsed"): Sample.mean(ids[mask], ~parsed[mask], "question", question[mask]),
+            }
+            for name, members in _masks(outcomes.get(f"group/{self.classes}", _strings(()))).items():
+                if name and (mask & members).any():
+                    part = circular_in(mask & members)
+                    found[MetricKey(f"{subset}/{name}", self.metric)] = Sample.mean(
+                        part.question, part.correct, "question"
+                    )
+        return found
 
 
 def _target(question: Question) -> Target:
@@ -160,14 +183,20 @@ JUDGES: Mapping[str, Judge] = {
 """By dataset id."""
 
 
-def _mean(subset: str, metric: str, values: npt.NDArray[Any]) -> Score:
-    return Score(subset, metric, float(values.mean()), len(values))
-
-
-def _masks(names: Iterable[str]) -> dict[str, Flags]:
+def _masks(names: npt.NDArray[np.str_]) -> dict[str, Flags]:
     """Where each name stands: bool [n], in order of first appearance."""
-    listed = np.array(list(names), dtype=np.str_)
-    return {str(name): listed == name for name in dict.fromkeys(listed.tolist())}
+    return {str(name): names == name for name in dict.fromkeys(names.tolist())}
+
+
+def _subsets(outcomes: Mapping[str, npt.NDArray[Any]]) -> dict[str, Flags]:
+    """Rows of each subset: bool [n]."""
+    return {name.removeprefix("in/"): mask for name, mask in outcomes.items() if name.startswith("in/")}
+
+
+def _pictures(rows: Sequence[Question]) -> npt.NDArray[np.int64]:
+    """A number for the picture, or set of pictures, of each row: int64 [n], by first appearance."""
+    known: dict[object, int] = {}
+    return np.array([known.setdefault(row.picture or row.images, len(known)) for row in rows], dtype=np.int64)
 
 
 def _kinds(rows: Sequence[Question]) -> list[str]:

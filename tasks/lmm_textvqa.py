@@ -79,6 +79,7 @@ def _question(
         answers=tuple(answers),
         tokens=own if tokens is None else tokens.get(image_id, ()),
         aliases=(alias(image_id, text),),
+        picture=image_id,
     )
 
 

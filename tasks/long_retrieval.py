@@ -82,7 +82,7 @@ DCI = DatasetSpec(
 
 def _chinese(
     id_: str, title: str, licence: str, label: str, annotations: tuple[str, ...], folder: str, items: dict[str, int],
-    hub: HubSource, notes: tuple[str, ...] = (),
+    hub: HubSource, notes: tuple[str, ...] = (), same_pictures_as: str = "",
 ) -> DatasetSpec:  # fmt: skip
     """The three Chinese sets that one official script reads."""
     return DatasetSpec(
@@ -105,6 +105,7 @@ def _chinese(
         metrics=_METRICS,
         published=published("5", label),
         hub=(hub,),
+        same_pictures_as=same_pictures_as,
         notes=notes,
     )
 
@@ -124,7 +125,7 @@ DCI_CN = _chinese(
             "images/images_2.zip": "1d686645bd7886ed9e7f5c9ea1b3441b9513dd30d6203a11c89edb18cd940186",
         },
     ),
-    ("The number of pairs is not published (DCI has 7,805).",),
+    ("The number of pairs is not published (DCI has 7,805).",), same_pictures_as="dci",
 )  # fmt: skip
 DOCCI_CN = _chinese(
     "docci-cn", "DOCCI-CN", "not stated (upstream DOCCI: CC BY 4.0)", "DOCCI-CN",

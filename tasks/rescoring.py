@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,10 @@ import numpy.typing as npt
 from fgbench.data.proposals import Proposals, read_proposals, select
 from fgbench.errors import DataError
 from fgbench.metrics.fusion import Labels, fuse
-from fgbench.metrics.lvis_ap import CAP, METRICS, BoxAP, Detections, GroundTruth, box_ap
+from fgbench.metrics.lvis_ap import CAP, METRICS, Detections, GroundTruth, box_ap
+from fgbench.metrics.sample import Sample
 from fgbench.requests import ClassScores
-from fgbench.spec import EvaluationProtocol, Score
+from fgbench.spec import EvaluationProtocol, MetricKey, Score
 
 from .lvis import LvisSplit
 
@@ -28,6 +29,7 @@ TEMPERATURES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1)
 
 CAPPED: Mapping[str, Any] = {"per_category": None, "per_image": CAP}
 CAPPED_METRICS = ("ap", "apr", "apc", "apf", "ar")
+BY_FREQUENCY = ("apr", "apc", "apf")
 
 
 @dataclass(frozen=True)
@@ -153,20 +155,46 @@ def measure(truth: GroundTruth, rows: Mapping[str, Detections]) -> tuple[list[Sc
     A mean over no category at all (no rare ones in a small set) is left out.
 
     Returns:
-        Scores, whose ``n`` is the number of categories in the mean; and AP per category (fixed) by name of the set.
+        Scores, whose ``n`` is the number of categories in the mean; and the values of each category (float64 [C], NaN
+        where it is left out) by ``<metric>/<subset>``. Those of ``apr``, ``apc`` and ``apf`` are among those of ``ap``.
     """
     fixed = {name: box_ap(truth, found) for name, found in rows.items()}
-    capped = {name: box_ap(truth, found, **CAPPED) for name, found in rows.items()}
+    capped = {f"{name}-{CAP}": box_ap(truth, found, **CAPPED) for name, found in rows.items()}
     recalls = ("ar", "ars", "arm", "arl")
-    scores = [
-        *(each for name, result in fixed.items() for each in _scores(name, result, set(METRICS) - set(recalls))),
-        *(each for name, result in capped.items() for each in _scores(f"{name}-{CAP}", result, CAPPED_METRICS)),
-    ]
-    return scores, {name: result.per_category for name, result in fixed.items()}
+    parts = [(fixed, [metric for metric in METRICS if metric not in recalls]), (capped, CAPPED_METRICS)]
+    scores: list[Score] = []
+    categories: dict[str, npt.NDArray[Any]] = {}
+    for results, wanted in parts:
+        for subset, result in results.items():
+            for metric in (metric for metric in METRICS if metric in wanted):
+                name = f"ar{CAP}" if metric == "ar" else metric
+                value, number = result.mean(metric)
+                if number:
+                    scores.append(Score(subset, name, value, number))
+                    if name not in BY_FREQUENCY:
+                        categories[f"{name}/{subset}"] = result.categories(metric)
+    return scores, categories
 
 
-def _scores(subset: str, result: BoxAP, metrics: Sequence[str] | set[str]) -> Iterator[Score]:
-    for metric in METRICS:
-        value, categories = result.mean(metric)
-        if metric in metrics and categories:
-            yield Score(subset, f"ar{CAP}" if metric == "ar" else metric, value, categories)
+def category_samples(outcomes: Mapping[str, npt.NDArray[Any]]) -> dict[MetricKey, Sample]:
+    """The categories behind the scores of :func:`measure`, from its values with ``category`` and ``frequency``.
+
+    AP is no sum over pictures, so categories are resampled: the interval says how much the mean varies with the choice
+    of categories, not what other pictures would give.
+    """
+    ids, frequency = outcomes["category"], outcomes["frequency"]
+    found: dict[MetricKey, Sample] = {}
+    for name, values in outcomes.items():
+        metric, slash, subset = name.partition("/")
+        if not slash:
+            continue
+        there = ~np.isnan(values)
+        rows = {metric: there}
+        if metric == "ap":
+            rows |= {each: there & (frequency == each[-1]) for each in BY_FREQUENCY}
+        found |= {
+            MetricKey(subset, each): Sample.mean(ids[mask], values[mask], "category")
+            for each, mask in rows.items()
+            if mask.any()
+        }
+    return found

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fgbench.data.files import DatasetFiles
 from fgbench.data.images import decode
 from fgbench.errors import DataError
 from fgbench.metrics import confusion as metrics
+from fgbench.metrics.sample import Float64, Sample
 from fgbench.requests import ClassPrompts, LabelMaps, PredictedMaps, Request
-from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, Predictions, Score, Scores
+from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, MetricKey, Predictions, Score, Scores
 
 from .label_encodings import FOLDS, IGNORE, Labels
 from .label_sources import GroundTruth, find_ground_truth
@@ -25,15 +27,6 @@ from .segmentation_specs import SETS, TEMPLATES, SegmentationSet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_VALUES = {
-    "miou": lambda counts: metrics.mean_iou(counts, "gt").value,
-    "miou_union": lambda counts: metrics.mean_iou(counts, "union").value,
-    "miou_all": lambda counts: metrics.mean_iou(counts, "all").value,
-    "pixel_accuracy": metrics.pixel_accuracy,
-    "class_accuracy": metrics.class_accuracy,
-    "fw_iou": metrics.frequency_weighted_iou,
-}
 
 
 class _NotScored(Exception):  # noqa: N818 - not an error: counted by its reason
@@ -121,7 +114,7 @@ class Segmentation:
             ids.append(picture.id)
         table = np.concatenate(cells, axis=1) if cells else np.zeros((4, 0), dtype=np.int64)
         return Scores(
-            [Score("all", metric, _VALUES[metric](total), len(ids)) for metric in spec.metrics] if total.any() else [],
+            _scores(spec.metrics, metrics.totals(total), len(ids)) if total.any() else [],
             evaluated=len(ids),
             skipped=skipped,
             outcomes={
@@ -144,6 +137,19 @@ class Segmentation:
                 }
             },
         )
+
+    def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
+        """See :class:`fgbench.spec.HasSamples`; pictures are resampled."""
+        ids = outcomes["id"]
+        cells = (outcomes[f"pixels/{name}"] for name in ("image", "prediction", "truth", "count"))
+        parts = metrics.picture_totals(*cells, pictures=len(ids), classes=len(outcomes["class/name"]))
+        if not parts.any():
+            return {}
+        units = np.arange(len(ids))
+        return {
+            MetricKey("all", metric): Sample(ids, "image", units, parts, metrics.STATISTICS[metric])
+            for metric in spec.metrics
+        }
 
     def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:
         """Label maps predicted elsewhere; see :func:`fgbench.tasks.segmentation_predictions.read_predictions`."""
@@ -172,6 +178,10 @@ class Segmentation:
                 continue
             drawn += 1
             yield picture.id, compare_labels(decode(picture.image), labels, prediction, lines(known.classes))
+
+
+def _scores(names: Sequence[str], sums: Float64, pictures: int) -> list[Score]:
+    return [Score("all", name, float(metrics.STATISTICS[name](sums)), pictures) for name in names]
 
 
 def _pair(truth: GroundTruth, maps: PredictedMaps, row: int, fold: str | None) -> tuple[Labels, Labels]:

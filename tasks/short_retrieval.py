@@ -134,6 +134,7 @@ FLICKR30K_CNA = DatasetSpec(
     main=MAIN,
     metrics=_METRICS,
     published=published("5", "Flickr-CNA"),
+    same_pictures_as="flickr30k",
 )
 
 COCO_CN = DatasetSpec(
@@ -164,6 +165,7 @@ COCO_CN = DatasetSpec(
     main=MAIN,
     metrics=_METRICS,
     published=published("5", "COCO-CN"),
+    same_pictures_as="coco",
     notes=(
         "The paper calls it the validation set; its file holds the test split.",
         "Chinese-CLIP and R2D2 publish numbers on 1,053 human-written captions of these pictures (coco-cn-human).",

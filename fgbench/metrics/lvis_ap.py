@@ -146,13 +146,8 @@ class BoxAP:
     recall: Float64
     frequency: npt.NDArray[np.str_]
 
-    @property
-    def per_category(self) -> Float64:
-        """AP of each category over all thresholds: float64 [C], NaN for categories without objects."""
-        return np.asarray(self.precision[0].mean(axis=0))
-
-    def mean(self, metric: str) -> Mean:
-        """One of ``METRICS``.
+    def categories(self, metric: str) -> Float64:
+        """One of ``METRICS`` of each category: float64 [C], NaN for those that its mean leaves out.
 
         Raises:
             ValueError: none of them.
@@ -161,12 +156,18 @@ class BoxAP:
             raise ValueError(f"Expected one of {', '.join(METRICS)}, but got {metric!r}.")
         kind, part = metric[:2], metric[2:]
         values = (self.recall if kind == "ar" else self.precision)[" sml".index(part) if part in ("s", "m", "l") else 0]
-        if part in ("50", "75"):
-            values = values[[0 if part == "50" else 5]]
-        if part in ("r", "c", "f"):
-            values = values[:, self.frequency == part]
-        values = values[:, ~np.isnan(values[0])]
-        return Mean(float(values.mean()) if values.size else float("nan"), values.shape[1])
+        found: Float64 = values[0 if part == "50" else 5] if part in ("50", "75") else values.mean(axis=0)
+        return np.where(self.frequency == part, found, np.nan) if part in ("r", "c", "f") else found
+
+    def mean(self, metric: str) -> Mean:
+        """One of ``METRICS``, over categories.
+
+        Raises:
+            ValueError: none of them.
+        """
+        values = self.categories(metric)
+        values = values[~np.isnan(values)]
+        return Mean(float(values.mean()) if values.size else float("nan"), len(values))
 
 
 def box_ap(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +27,11 @@ _PLAN = {
     "distinct_texts": "Distinct\ntexts",
     "missing": "Files\nmissing",
 }
+
+
+def show(content: RenderableType) -> None:
+    """Print something that rich can print."""
+    Console().print(content)
 
 
 def print_evaluation(result: Evaluation) -> None:

@@ -28,7 +28,7 @@ from fgbench.results.record import Record, read_record, write_record
 COLUMNS = (
     "model", "dataset", "task", "language", "protocol", "subset", "metric", "value", "n", "main",
     "expected", "evaluated", "published", "limit", "region_mode", "precision", "adapter", "source", "revision",
-    "weights_sha256", "fgbench",
+    "weights_sha256", "fgbench", "low", "high",
 )  # fmt: skip
 
 
@@ -95,6 +95,7 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
     """The rows of one record in ``results.csv``: one per score."""
     main = {(entry["subset"], entry["metric"]) for entry in record["main"]}
     for score in record["scores"]:
+        interval = score.get("interval") or {}
         yield {
             "model": record["model"]["name"],
             "dataset": record["dataset"],
@@ -117,7 +118,13 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
             "revision": record["model"]["revision"],
             "weights_sha256": record["model"]["sha256"],
             "fgbench": record["environment"]["packages"]["fgbench"],
+            "low": _number(interval.get("low")),
+            "high": _number(interval.get("high")),
         }
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else repr(value)
 
 
 def neutral(value: Any) -> Any:

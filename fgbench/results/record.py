@@ -15,8 +15,10 @@ from typing import Any
 from fgbench.data.atomic import write_atomic
 from fgbench.data.digests import file_sha256
 from fgbench.errors import DataError
+from fgbench.results.intervals import intervals
 from fgbench.runner.identity import Identity
 from fgbench.runner.run import Outcome, RunReport
+from fgbench.spec import MetricKey
 
 SCHEMA = "fgbench.result/1"
 
@@ -54,6 +56,7 @@ def build_record(
     declared = "id" not in protocol
     published = [count for subset, count in spec.published_items.items() if subset in planned.loaded.size]
     values = {(score.subset, score.metric): score.value for score in scores.scores}
+    found = intervals(planned.task, spec, scores.outcomes)
     expected = sum(planned.loaded.size.values())
     return {
         "schema": SCHEMA,
@@ -69,7 +72,9 @@ def build_record(
             "details": dict(spec.protocol.details) if declared else {},
         },
         "model": dict(model),
-        "scores": [asdict(score) for score in scores.scores],
+        "scores": [
+            {**asdict(score), "interval": found.get(MetricKey(score.subset, score.metric))} for score in scores.scores
+        ],
         "main": [{"subset": s, "metric": m, "value": values.get((s, m))} for s, m in spec.main],
         "counts": {
             "expected": expected,

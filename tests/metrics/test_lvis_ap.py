@@ -65,7 +65,7 @@ class TestRecorded:
         spelt = {key: key.lower().replace("_300", "") for key in expected["metrics"]}
         found = {key: result.mean(metric).value for key, metric in spelt.items()}
         assert found == {key: pytest.approx(value, abs=1e-9) for key, value in expected["metrics"].items()}
-        by_category = {str(n): value for n, value in enumerate(result.per_category, start=1) if not np.isnan(value)}
+        by_category = {str(n): value for n, value in enumerate(result.categories("ap"), start=1) if not np.isnan(value)}
         assert by_category == {k: pytest.approx(value, abs=1e-9) for k, value in expected["per_category_ap"].items()}
         assert result.mean("ap").categories == expected["num_categories_with_gt"]
 
