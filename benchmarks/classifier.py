@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import Figure, Options, alternate, compared
+from benchmarks.measure import Measured
 
-def main(arguments: list[str]) -> None:
-    """Print both times, their ratio and the largest difference of the prototypes."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks classifier")
-    parser.add_argument("--classes", type=int, default=1000, help="the first N ImageNet classes (80 prompts each)")
-    options = parser.parse_args(arguments)
 
+def figures(options: Options) -> Iterator[Figure]:
+    """80 prompts for each of the first classes of ImageNet; both sides are linear in the number of prompts."""
     import open_clip
     import torch
 
@@ -23,8 +22,9 @@ def main(arguments: list[str]) -> None:
     from fgbench.requests import ClassPrompts
     from fgbench.runner.features import prototypes
 
+    torch.set_num_threads(1)
     lines: Any = resolve("fgbench.tasks.resources:lines")
-    names = list(lines("imagenet_classnames"))[: options.classes]
+    names = list(lines("imagenet_classnames"))[: 2 if options.quick else 20]
     templates = list(lines("templates_80"))
     adapter: Any = load_adapter("openclip:ViT-B-32")
     prompts = ClassPrompts(names, templates, "short").strings()
@@ -48,13 +48,15 @@ def main(arguments: list[str]) -> None:
             )
         return found.T.numpy()
 
-    timed = {}
-    values = {}
-    for name, function in (("fgbench", ours), ("open_clip", library)):
-        start = time.perf_counter()
-        values[name] = function()
-        timed[name] = time.perf_counter() - start
-        print(f"{name:10} {timed[name]:8.1f} s", flush=True)
-    print(f"{len(names)} classes × {len(templates)} prompts, {torch.get_num_threads()} threads")
-    print(f"ratio {timed['open_clip'] / timed['fgbench']:.1f} ×")
-    print(f"largest difference of a prototype's value {np.abs(values['fgbench'] - values['open_clip']).max():.1e}")
+    own, other = alternate(lambda: _timed(ours), lambda: _timed(library), options.repeat(1))
+    worst = float(np.abs(own[0].value - other[0].value).max())
+    if worst > 1e-5:
+        raise SystemExit(f"classifier: NOT EQUAL: prototypes differ by {worst:.1e}")
+    what = f"{len(names)} classes × {len(templates)} prompts, ViT-B/32"
+    yield from compared("classifier", what, own, other, 8, f"prototypes differ by at most {worst:.0e}")
+
+
+def _timed(function: Callable[[], Any]) -> Measured:
+    start = time.perf_counter()
+    value = function()
+    return Measured(time.perf_counter() - start, 0.0, value)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import importlib.util
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
+from benchmarks.figures import Figure, Options, compared
 from benchmarks.measure import measure
 from fgbench.metrics.lvis_ap import FIXED_BUDGET, Detections, GroundTruth, box_ap
 
@@ -21,7 +20,7 @@ CATEGORIES = 1203
 OBJECTS, LABELS, NEGATIVE = 10, 4, 9
 """Per picture: annotated objects, categories among them, categories verified absent; as in minival."""
 
-NEEDED = {"lvis": "lvis", "pycocotools": "pycocotools", "cv2": "opencv-python-headless", "matplotlib": "matplotlib"}
+NEEDED = ("lvis", "pycocotools", "opencv-python-headless", "matplotlib")
 
 
 def arrays(images: int, per_image: int) -> tuple[GroundTruth, Detections]:
@@ -111,26 +110,12 @@ def package_ap(truth: dict[str, Any], found: Sequence[dict[str, Any]], per_categ
     return float(evaluation.results["AP"])
 
 
-def main(arguments: list[str]) -> None:
-    """Print time, memory and ratio."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks lvis")
-    parser.add_argument("--images", type=int, default=4809, help="the package needs minutes for all of minival's")
-    parser.add_argument("--per-image", type=int, default=300, help="detections of each picture")
-    parser.add_argument("--only-ours", action="store_true", help="leave the package out")
-    options = parser.parse_args(arguments)
-    lacking = [wheel for module, wheel in NEEDED.items() if importlib.util.find_spec(module) is None]
-    results = [("fgbench", measure(arrays, ours, options.images, options.per_image))]
-    if lacking and not options.only_ours:
-        print(f"The lvis package cannot be compared: pip install {' '.join(lacking)}")
-    elif not options.only_ours:
-        results.append(("lvis", measure(rows, package_ap, options.images, options.per_image)))
-    count = options.images * options.per_image
-    print(f"{options.images:,} pictures, {CATEGORIES:,} categories, {count:,} detections, fixed AP")
-    for name, result in results:
-        print(f"{name:10} {result.seconds:8.1f} s {result.mebibytes:8,.0f} MiB   AP {result.value!r}")
-    if len(results) == 2:
-        (_, own), (_, other) = results
-        print(
-            f"ratio {other.seconds / own.seconds:.1f} × in time, {other.mebibytes / own.mebibytes:.1f} × in memory; "
-            f"difference of AP {abs(other.value - own.value):.1e}"
-        )
+def figures(options: Options) -> Iterator[Figure]:
+    """Fixed AP of as many pictures as minival has, or of a tenth."""
+    images, per_image = (480, 100) if options.quick else (4809, 300)
+    own = [measure(arrays, ours, images, per_image)]
+    other = [measure(rows, package_ap, images, per_image)]
+    if abs(own[0].value - other[0].value) > 1e-12:
+        raise SystemExit(f"lvis: NOT EQUAL: AP {own[0].value!r} and {other[0].value!r}")
+    what = f"fixed AP, {images:,} pictures, {images * per_image:,} detections"
+    yield from compared("lvis", what, own, other, 5, f"AP differs by {abs(own[0].value - other[0].value):.0e}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import resource
-import statistics
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -33,17 +31,6 @@ def measure(prepare: Callable[..., Any], function: Callable[..., Any], *argument
         result = Measured(float("nan"), float("nan"), f"died with exit code {process.exitcode}")
     process.join()
     return result
-
-
-def median(values: list[float]) -> float:
-    """Median of a few runs."""
-    return statistics.median(values)
-
-
-def save(path: str, content: Any) -> None:
-    """Write figures as JSON."""
-    with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
-        json.dump(content, file, indent=1)
 
 
 def _child(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Measured, measure, median
+from benchmarks.figures import Figure, Options, alternate, compared
+from benchmarks.measure import measure
 from fgbench.requests import Float32
 from fgbench.runner.label_maps import PatchClassifier, ScoredWindow
 from fgbench.runner.windows import Layout, layout
@@ -62,35 +64,20 @@ def full_map(where: Layout, grid: tuple[int, int], windows: list[Float32], proto
     return _digest(total.argmax(dim=0).numpy())
 
 
-def main(arguments: list[str]) -> None:
-    """Print time, memory and ratio for one window and for overlapping ones."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks segmentation")
-    parser.add_argument("--classes", type=int, default=847)
-    parser.add_argument("--runs", type=int, default=3, help="of each; medians are printed")
-    parser.add_argument("--threads", type=int, default=1, help="more than are free make both slower")
-    options = parser.parse_args(arguments)
-    print(
-        f"{options.classes} classes, {SIZE[1]} × {SIZE[0]} pixels, {DIM} dimensions, {options.threads} threads, "
-        f"medians of {options.runs} runs"
-    )
-    for preset, grid in GRIDS.items():
+def figures(options: Options) -> Iterator[Figure]:
+    """One window, and overlapping ones."""
+    classes = 100 if options.quick else 847
+    for preset in GRIDS:
+        own, other = alternate(
+            partial(measure, inputs, streamed, preset, classes, 1),
+            partial(measure, inputs, full_map, preset, classes, 1),
+            options.repeat(3),
+        )
+        if len(answers := {run.value for run in own + other}) != 1:
+            raise SystemExit(f"segmentation: NOT EQUAL: {answers}")
         windows = len(layout(SIZE, preset, 224).boxes)
-        print(f"\n{preset}: {windows} × {grid[0]} × {grid[1]} patches")
-        # Alternating, so that other programs on the machine slow both.
-        given = (preset, options.classes, options.threads)
-        runs = [(measure(inputs, streamed, *given), measure(inputs, full_map, *given)) for _ in range(options.runs)]
-        ours, full = (_medians([pair[which] for pair in runs]) for which in (0, 1))
-        for name, (seconds, mebibytes) in (("streamed", ours), ("full map", full)):
-            print(f"{name:10} {seconds:8.2f} s {mebibytes:10,.0f} MiB")
-        print(f"ratio {full[0] / ours[0]:.1f} × in time, {full[1] / ours[1]:.0f} × in memory")
-        answers = {run.value for pair in runs for run in pair}
-        if len(answers) != 1:
-            raise SystemExit(f"NOT EQUAL: {answers}")
-        print("label maps are identical")
-
-
-def _medians(runs: list[Measured]) -> tuple[float, float]:
-    return median([run.seconds for run in runs]), median([run.mebibytes for run in runs])
+        what = f"label map, {classes} classes, {SIZE[1]} × {SIZE[0]}, {windows} windows ({preset})"
+        yield from compared("segmentation", what, own, other, None, "label maps are identical")
 
 
 def _digest(labels: Any) -> str:

@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fgbench.data.annotations import box
-from fgbench.data.annotations import field as get
 from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError
 from fgbench.requests import ImageRef
 
-from .coco_format import CocoFile, read_coco
-from .lvis import has_train, picture_name
+from .coco_format import BoxFile, position, read_boxes
+from .lvis import has_train, picture_path
 
 
 @dataclass(frozen=True)
@@ -52,16 +50,12 @@ class LabelledBoxes:
 
 def read_coco_boxes(files: DatasetFiles, limit: int | None) -> LabelledBoxes:
     """COCO instances: all boxes, and those that are no crowd regions."""
-    coco = read_coco(files.annotation("annotations"), categories=True)
+    coco = read_boxes(files.annotation("annotations"))
     root = files.image_root()
-
-    def image(row: Mapping[str, object], where: str) -> ImageRef:
-        return root.image(get(row, "file_name", str, where), where)
-
-    rows = _collect(coco, image, limit)
-    crowd = np.array([bool(row.annotation.get("iscrowd", 0)) for row in rows.kept], dtype=bool)
+    rows = _collect(coco, lambda row: root.image(coco.images.need("file_name")[row], coco.images.where(row)), limit)
+    crowd = coco.annotations.need("iscrowd")[rows.kept]
     subsets = {"all": np.ones(len(crowd), dtype=bool), "non-crowd": ~crowd}
-    return _boxes(coco, rows, subsets, "all", list(coco.categories.values()))
+    return _boxes(coco, rows, subsets, "all", coco.category_names)
 
 
 def read_lvis_boxes(files: DatasetFiles, limit: int | None) -> LabelledBoxes:
@@ -70,21 +64,21 @@ def read_lvis_boxes(files: DatasetFiles, limit: int | None) -> LabelledBoxes:
     The file names pictures by ``coco_url``, whose last two parts are the path. Without a train2017 folder (or archive)
     three quarters of the pictures cannot be there: then only the subset val2017 is read, and a note says so.
     """
-    coco = read_coco(files.annotation("annotations"), categories=True)
+    coco = read_boxes(files.annotation("annotations"))
     root = files.image_root()
     train = has_train(files, root)
     in_val: set[ImageRef] = set()
 
-    def image(row: Mapping[str, object], where: str) -> ImageRef | None:
-        path = picture_name(row, where)
+    def image(row: int) -> ImageRef | None:
+        path = picture_path(coco.images.need("coco_url")[row])
         if not path.startswith("val2017/"):
-            return root.image(path, where) if train else None
-        ref = root.image(path, where)
+            return root.image(path, coco.images.where(row)) if train else None
+        ref = root.image(path, coco.images.where(row))
         in_val.add(ref)
         return ref
 
     rows = _collect(coco, image, limit)
-    val = np.array([rows.refs[row.image] in in_val for row in rows.kept], dtype=bool)
+    val = np.array([ref in in_val for ref in rows.refs], dtype=bool)[rows.image]
     subsets = {"full": np.ones(len(val), dtype=bool), "val2017": val} if train else {"val2017": val}
     notes: tuple[str, ...] = ()
     if rows.passed_over:
@@ -92,7 +86,7 @@ def read_lvis_boxes(files: DatasetFiles, limit: int | None) -> LabelledBoxes:
             f"{root.place} has no train2017: only the subset val2017 was evaluated; {rows.passed_over:,} boxes on "
             f"{rows.images_passed_over:,} train2017 pictures were left out.",
         )
-    classes = [name.replace("_", " ") for name in coco.categories.values()]
+    classes = [name.replace("_", " ") for name in coco.category_names]
     return _boxes(coco, rows, subsets, "full" if train else "val2017", classes, notes)
 
 
@@ -103,91 +97,98 @@ def read_boxclass_cn(files: DatasetFiles, limit: int | None) -> LabelledBoxes:
         DataError: they do not.
     """
     path = files.annotation("annotations")
-    coco = read_coco(path, categories=True)
-    if list(coco.categories) != list(range(1, len(coco.categories) + 1)) or not coco.categories_sorted:
+    coco = read_boxes(path)
+    if coco.categories.need("id").tolist() != list(range(1, coco.categories.rows + 1)):
         raise DataError(
-            f"{path}: category ids should be 1 to {len(coco.categories)} in ascending order, because the official "
+            f"{path}: category ids should be 1 to {coco.categories.rows} in ascending order, because the official "
             "script uses category_id - 1 as a position in the list. With this file its labels would be wrong."
         )
     root = files.image_root()
-
-    def image(row: Mapping[str, object], where: str) -> ImageRef:
-        return root.image(get(row, "file_name", str, where), where, anywhere=True)
-
-    rows = _collect(coco, image, limit)
+    names = coco.images.need("file_name")
+    rows = _collect(coco, lambda row: root.image(names[row], coco.images.where(row), anywhere=True), limit)
     subsets = {"all": np.ones(len(rows.kept), dtype=bool)}
-    return _boxes(coco, rows, subsets, "all", list(coco.categories.values()))
+    return _boxes(coco, rows, subsets, "all", coco.category_names)
 
 
 @dataclass(frozen=True)
-class _Row:
-    number: int
-    image: int
-    box: tuple[float, float, float, float]
-    category: int
-    annotation: Mapping[str, object]
-
-
-@dataclass
 class _Rows:
-    """Annotations in evaluation order (ascending image id, then file order)."""
+    """Annotations in evaluation order (ascending image id, then file order).
 
-    kept: list[_Row]
+    Attributes:
+        kept: int64 [n]; rows of the file.
+        number: int64 [n]; place among those considered, from 1.
+        image: int64 [n]; index into ``refs``.
+        label: int64 [n]; index of the category by ascending id.
+        refs: the distinct pictures.
+        rejected: annotations without an item, by reason.
+        considered: how many were looked at.
+        passed_over, images_passed_over: annotations on pictures that are left out, and how many those are.
+    """
+
+    kept: npt.NDArray[np.int64]
+    number: npt.NDArray[np.int64]
+    image: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int64]
     refs: list[ImageRef]
     rejected: Counter[str]
     considered: int
     passed_over: int
-    images_passed_over: int = 0
+    images_passed_over: int
 
 
-def _collect(coco: CocoFile, image: Callable[[Mapping[str, object], str], ImageRef | None], limit: int | None) -> _Rows:
-    """Walk through the annotations; ``image`` says which picture a row is, or None to pass it over."""
-    rows = _Rows([], [], Counter(), 0, 0)
+def _collect(coco: BoxFile, image: Callable[[int], ImageRef | None], limit: int | None) -> _Rows:
+    """Put the annotations in order; ``image`` says which picture a row of images is, or None to pass it over."""
+    owner = coco.image_of()
+    label = position(coco.category_ids, coco.annotations.need("category_id"))
+    located = {number: image(int(coco.image_rows[number])) for number in np.unique(owner[owner >= 0]).tolist()}
+    left_out = np.isin(owner, [number for number, ref in located.items() if ref is None])
+    # Annotations whose picture is not listed come last.
+    order = np.argsort(np.where(owner < 0, len(coco.image_ids), owner), kind="stable")
+    considered = np.cumsum(~left_out[order])
+    if limit is not None:
+        order = order[: int(np.searchsorted(considered, limit)) + 1]
+    passed_over = order[left_out[order]]
+    order = order[~left_out[order]]
+    known, named = owner[order] >= 0, label[order] >= 0
+    reasons = {"unknown_image": int((~known).sum()), "unknown_category": int((known & ~named).sum())}
+    kept = order[known & named]
     refs: dict[ImageRef, int] = {}
-    located: dict[int, ImageRef | None] = {}
-    for number, where, annotation in coco.by_image():
-        if rows.considered == limit:
-            break
-        if number in coco.images and number not in located:
-            located[number] = image(coco.images[number], f"{coco.path}: image {number}")
-        ref = located.get(number)
-        if number in coco.images and ref is None:
-            rows.passed_over += 1
-            continue
-        rows.considered += 1
-        category = get(annotation, "category_id", int, where)
-        if ref is None:
-            rows.rejected["unknown_image"] += 1
-        elif category not in coco.categories:
-            rows.rejected["unknown_category"] += 1
-        else:
-            index = refs.setdefault(ref, len(refs))
-            row_id = get(annotation, "id", int, where, rows.considered)
-            rows.kept.append(_Row(row_id, index, box(annotation, where), category, annotation))
-    rows.refs = list(refs)
-    rows.images_passed_over = sum(ref is None for ref in located.values())
-    return rows
+    index = np.zeros(len(coco.image_ids), dtype=np.int64)
+    for number in np.unique(owner[kept]).tolist():
+        if (ref := located[number]) is not None:
+            index[number] = refs.setdefault(ref, len(refs))
+    return _Rows(
+        kept=kept,
+        number=np.flatnonzero(known & named) + 1,
+        image=index[owner[kept]],
+        label=label[kept],
+        refs=list(refs),
+        rejected=Counter({reason: count for reason, count in reasons.items() if count}),
+        considered=len(order),
+        passed_over=len(passed_over),
+        images_passed_over=len(np.unique(owner[passed_over])),
+    )
 
 
 def _boxes(
-    coco: CocoFile,
+    coco: BoxFile,
     rows: _Rows,
     subsets: Mapping[str, npt.NDArray[np.bool_]],
     whole: str,
     classes: list[str],
     notes: tuple[str, ...] = (),
 ) -> LabelledBoxes:
-    position = {category: index for index, category in enumerate(coco.categories)}
+    ids = coco.annotations.maybe("id")
     return LabelledBoxes(
-        ids=np.array([row.number for row in rows.kept], dtype=np.int64),
+        ids=rows.number if ids is None else ids[rows.kept],
         images=rows.refs,
-        image_index=np.array([row.image for row in rows.kept], dtype=np.int64),
-        boxes=np.array([row.box for row in rows.kept], dtype=np.float64).reshape(-1, 4),
-        label=np.array([position[row.category] for row in rows.kept], dtype=np.int64),
+        image_index=rows.image,
+        boxes=coco.annotations.need("bbox")[rows.kept],
+        label=rows.label,
         subsets=subsets,
         classes=classes,
         size={whole: rows.considered},
         rejected=rows.rejected,
-        frequency=[coco.frequencies[category] for category in coco.categories] if coco.frequencies else (),
+        frequency=coco.frequencies,
         notes=notes,
     )

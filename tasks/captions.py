@@ -205,7 +205,7 @@ def read_pairs(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
         if len(fields) != 2 or not fields[0]:
             raise DataError(f"{where}: expected 'path<TAB>caption' with one TAB, found {line!r:.80}.")
         name, caption = fields
-        choices = [root.image(name, where), *(files.below(folder, name, where) for folder in folders)]
+        choices = itertools.chain([root.image(name, where)], (files.below(each, name, where) for each in folders))
         found = next((ref for ref in choices if _on_disk(ref, files)), None)
         ref = found or root.image(name, where, anywhere=True)
         items.append(Captioned(name, ref, (caption,)))

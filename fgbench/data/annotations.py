@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO, TypeVar, overload
 
@@ -124,6 +124,8 @@ def field(row: Mapping[str, Any], name: str, kind: type[V], where: str, default:
         DataError: absent (and no default), or of another type.
     """
     value = row.get(name, default) if default is not None else row.get(name)
+    if type(value) is kind and (kind is list or kind is dict or (isinstance(value, str) and value.isascii())):
+        return value  # what nearly every field is, at once
     if name not in row and default is None:
         raise DataError(f"{where}: field {name!r} is missing; present are {', '.join(map(repr, row)) or 'none'}.")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -135,6 +137,29 @@ def field(row: Mapping[str, Any], name: str, kind: type[V], where: str, default:
     if isinstance(value, str):
         _check_text(value, name, where)
     return value
+
+
+def column(rows: Sequence[Mapping[str, Any]], name: str, kind: type[V], where: Callable[[int], str]) -> Sequence[V]:
+    """Get one field of many rows: :func:`field` for each, but a hundred thousand of them in no time.
+
+    Args:
+        rows: the rows.
+        name, kind: as for :func:`field`.
+        where: names a row by its number.
+
+    Raises:
+        DataError: see :func:`field`; names the first row that is wrong.
+    """
+    values: list[Any]
+    try:
+        values = [row[name] for row in rows]
+    except KeyError:
+        pass
+    else:
+        types = set(map(type, values))  # types are compared, not classes: bool is no int here
+        if types <= {kind} and (kind is not int or _short(values)) and (kind is not str or _ascii(values)):
+            return values
+    return [field(row, name, kind, where(number)) for number, row in enumerate(rows)]
 
 
 def strings(row: Mapping[str, Any], name: str, where: str) -> list[str]:
@@ -167,6 +192,14 @@ def box(row: Mapping[str, Any], where: str, name: str = "bbox") -> tuple[float, 
             f"{where}: field {name!r} should be [x, y, width, height] in pixels, found {values!r:.80}."
         ) from error
     return x, y, width, height
+
+
+def _short(values: list[int]) -> bool:
+    return not values or (min(values) >= -(2**63) and max(values) < 2**63)
+
+
+def _ascii(values: list[str]) -> bool:
+    return all(map(str.isascii, values))
 
 
 def _check_text(value: str, name: str, where: str) -> None:

@@ -6,11 +6,13 @@ A plan is made from annotation files and directory entries; no picture is opened
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from fgbench.data.files import DatasetFiles, Folders
+from fgbench.data.uncollected import without_collection
 from fgbench.errors import CapabilityError, DataError, DataMissingError
 from fgbench.requests import ClassPrompts, Generate, ImageRef, Images, LabelMaps, Regions, RegionScores, Request, Texts
 from fgbench.spec import DatasetSpec, Loaded, Task
@@ -57,6 +59,16 @@ class PlannedDataset:
                 for prompt in request.prompts:
                     yield from prompt.images
 
+    @cached_property
+    def distinct_images(self) -> frozenset[ImageRef]:
+        """The different picture files among them."""
+        return frozenset(self.images())
+
+    @cached_property
+    def distinct_texts(self) -> frozenset[tuple[str, str]]:
+        """The different (kind, text) pairs asked for."""
+        return frozenset(self.texts())
+
     def texts(self) -> Iterator[tuple[str, str]]:
         """Every (kind, text) asked for; may repeat."""
         for request in self.requests.values():
@@ -78,14 +90,16 @@ class Plan:
 
     def summary(self) -> dict[str, Any]:
         """Counts per dataset and in total (see :func:`counts`), plus status and problem of each dataset."""
-        rows = {}
-        for planned in self.datasets:
-            rows[planned.spec.id] = {
-                **counts([planned]),
-                "status": planned.status,
-                "problem": str(planned.problem) if planned.problem else None,
+        with without_collection():
+            rows = {
+                planned.spec.id: {
+                    **counts([planned]),
+                    "status": planned.status,
+                    "problem": str(planned.problem) if planned.problem else None,
+                }
+                for planned in self.datasets
             }
-        return {"total": counts(self.datasets), "datasets": rows}
+            return {"total": counts(self.datasets), "datasets": rows}
 
 
 def counts(datasets: Iterable[PlannedDataset]) -> dict[str, int]:
@@ -102,7 +116,7 @@ def counts(datasets: Iterable[PlannedDataset]) -> dict[str, int]:
     distinct_images: set[ImageRef] = set()
     distinct_texts: set[tuple[str, str]] = set()
     for dataset in planned:
-        distinct_images.update(dataset.images())
+        distinct_images |= dataset.distinct_images
         for request in dataset.requests.values():
             if isinstance(request, (LabelMaps, RegionScores)):
                 texts += len(request.classes.names) * len(request.classes.templates)
@@ -118,7 +132,7 @@ def counts(datasets: Iterable[PlannedDataset]) -> dict[str, int]:
                 images += sum(len(prompt.images) for prompt in request.prompts)
             else:
                 texts += len(request.names) * len(request.templates)
-        distinct_texts.update(dataset.texts())
+        distinct_texts |= dataset.distinct_texts
     missing = frozenset[ImageRef]().union(*(dataset.missing for dataset in planned))
     return {
         "items": sum(sum(dataset.loaded.size.values()) for dataset in planned if dataset.loaded),
@@ -150,15 +164,19 @@ def make_plan(
     folders = Folders()
     planned = []
     for task, spec in selection:
-        files = DatasetFiles(spec, root, overrides.get(spec.id, {}), folders=folders)
-        loaded = None
-        try:
-            loaded = task.load(spec, files, limit)
-            requests = task.requests(spec, loaded)
-        except (DataMissingError, DataError, CapabilityError) as problem:
-            planned.append(PlannedDataset(spec, task, files, loaded, problem=problem))
-            continue
-        dataset = PlannedDataset(spec, task, files, loaded, requests)
-        missing = frozenset(ref for ref in set(dataset.images()) if not folders.has(ref.path))
-        planned.append(PlannedDataset(spec, task, files, loaded, requests, missing))
+        planned.append(
+            _planned(task, spec, DatasetFiles(spec, root, overrides.get(spec.id, {}), folders=folders), limit)
+        )
     return Plan(tuple(planned))
+
+
+def _planned(task: Task, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> PlannedDataset:
+    loaded = None
+    try:
+        loaded = task.load(spec, files, limit)
+        requests = task.requests(spec, loaded)
+    except (DataMissingError, DataError, CapabilityError) as problem:
+        return PlannedDataset(spec, task, files, loaded, problem=problem)
+    dataset = PlannedDataset(spec, task, files, loaded, requests)
+    missing = frozenset(ref for ref in dataset.distinct_images if not files.folders.has(ref.path))
+    return replace(dataset, missing=missing)

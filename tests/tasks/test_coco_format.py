@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fgbench.errors import DataError
-from fgbench.tasks.coco_format import read_coco
+from fgbench.tasks.coco_format import read_boxes, read_coco
 
 IMAGES = [{"id": 30, "file_name": "c.jpg"}, {"id": 10, "file_name": "a.jpg"}, {"id": 20, "file_name": "b.jpg"}]
 
@@ -18,20 +18,31 @@ def written(folder: Path, **content: Any) -> Path:
     return path
 
 
-def test_images_and_categories_come_by_ascending_id(tmp_path: Path) -> None:
+def test_images_come_by_ascending_id(tmp_path: Path) -> None:
+    assert list(read_coco(written(tmp_path, images=IMAGES, annotations=[])).images) == [10, 20, 30]
+
+
+def test_of_a_file_with_boxes_pictures_and_categories_come_by_ascending_id(tmp_path: Path) -> None:
     categories = [{"id": 90, "name": "z"}, {"id": 1, "name": "y"}]
-    coco = read_coco(written(tmp_path, images=IMAGES, annotations=[], categories=categories), categories=True)
-    assert list(coco.images) == [10, 20, 30]
-    assert coco.categories == {1: "y", 90: "z"}
-    assert list(coco.categories) == [1, 90]
-    assert not coco.categories_sorted
+    found = read_boxes(written(tmp_path, images=IMAGES, annotations=[], categories=categories))
+    assert found.image_ids.tolist() == [10, 20, 30]
+    assert [IMAGES[row]["id"] for row in found.image_rows] == [10, 20, 30]
+    assert (found.category_ids.tolist(), found.category_names) == ([1, 90], ["y", "z"])
+
+
+def test_boxes_know_their_picture_or_that_it_is_not_listed(tmp_path: Path) -> None:
+    annotations = [{"image_id": image} for image in (30, 5, 10, 99)]
+    found = read_boxes(written(tmp_path, images=IMAGES, annotations=annotations, categories=[]))
+    assert found.image_of().tolist() == [2, -1, 0, -1]
+    nothing = read_boxes(written(tmp_path, images=[], annotations=annotations, categories=[]))
+    assert nothing.image_of().tolist() == [-1] * 4
 
 
 def test_categories_are_not_asked_of_a_caption_file(tmp_path: Path) -> None:
     path = written(tmp_path, images=IMAGES, annotations=[])
-    assert read_coco(path).categories == {}
+    assert read_coco(path).annotations == []
     with pytest.raises(DataError, match=f"{path}: field 'categories' is missing"):
-        read_coco(path, categories=True)
+        read_boxes(path)
 
 
 def test_annotations_come_by_image_then_in_file_order_and_strangers_last(tmp_path: Path) -> None:
@@ -68,6 +79,9 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, content: dict[str
     path = written(tmp_path, **content)
     with pytest.raises(DataError, match=f"{path}: {message}"):
         read_coco(path)
+    boxes = written(tmp_path, **content, categories=[])
+    with pytest.raises(DataError, match=f"{path}: {message.split(';')[0]}"):
+        read_boxes(boxes)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +90,7 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, content: dict[str
 def test_a_wrong_category_is_named(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     path = written(tmp_path, images=IMAGES, annotations=[], categories=rows)
     with pytest.raises(DataError, match=f"{path}: (category 1|categories)"):
-        read_coco(path, categories=True)
+        read_boxes(path).category_names
 
 
 def test_an_annotation_without_picture_is_named(tmp_path: Path) -> None:
