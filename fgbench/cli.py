@@ -26,6 +26,7 @@ from fgbench.cli_options import (
     print_json,
     reading_options,
 )
+from fgbench.cli_selftest import mount as mount_selftest
 from fgbench.cli_sweep import mount as mount_sweep
 from fgbench.errors import FgbenchError, UsageError
 
@@ -261,6 +262,7 @@ def show(name: Annotated[str, typer.Argument(help="Id of a dataset or model.")],
 
 mount(app)
 mount_detect(app)
+mount_selftest(app)
 mount_sweep(app)
 
 
