@@ -7,9 +7,8 @@ move is written beside it; ``scripts/breakages.py`` measures the whole matrix fo
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +22,7 @@ from fgbench import evaluation, selection
 from fgbench.adapters import lmm_frames, naflex
 from fgbench.data.mini import files as mini_files
 from fgbench.metrics import ranks
-from fgbench.requests import Embeddings, PredictedMaps, Replies
+from fgbench.requests import ClassPrompts, Embeddings, PredictedMaps, Replies, TextKind
 from fgbench.runner import features, generate, label_maps, loading
 from fgbench.spec import DatasetSpec
 from fgbench.tasks import (
@@ -97,7 +96,7 @@ def _text(**fields: Any) -> Patch:
     return _protocol(lambda spec: {"text": replace(spec.protocol.text, **fields)})
 
 
-def _kind(old: str, new: str) -> Patch:
+def _kind(old: TextKind, new: TextKind) -> Patch:
     def change(spec: DatasetSpec) -> dict[str, Any]:
         text = spec.protocol.text
         return {"text": replace(text, kind=new) if text.kind == old else text}
@@ -164,9 +163,24 @@ def _next_caption(original: Callable[..., Any], self: Any, spec: Any, loaded: An
     return original(self, spec, loaded, {**answers, "images": moved})
 
 
-def _dealt(original: Callable[..., Any], address: Any, store: Any, dim: int) -> Any:
-    found = original(address, store, dim)
-    return Embeddings(found.vectors[np.random.default_rng(0).permutation(len(found.vectors))], found.failed)
+def dealt(seed: int) -> Patch:
+    """Vectors of pictures and regions dealt to the items of their dataset at random."""
+
+    def changed(original: Callable[..., Any], address: Any, store: Any, dim: int) -> Any:
+        found = original(address, store, dim)
+        return Embeddings(found.vectors[np.random.default_rng(seed).permutation(len(found.vectors))], found.failed)
+
+    return _wrapped(features, "_pictured", changed)
+
+
+def dealt_scores(seed: int) -> Patch:
+    """Cosines of proposals dealt to the proposals at random."""
+
+    def changed(original: Callable[..., Any], *args: Any) -> Any:
+        found = original(*args)
+        return replace(found, cosine=np.random.default_rng(seed).permutation(found.cosine))
+
+    return _wrapped(features, "_region_scores", changed)
 
 
 def _second_is_right(original: Callable[..., Any], queries: Any, candidates: Any, index: Any) -> Any:
@@ -234,7 +248,7 @@ def _unconverted(candidates: Any) -> Any:
 
 def _next_cosine(original: Callable[..., Any], *args: Any) -> Any:
     found = original(*args)
-    return dataclasses.replace(found, cosine=np.roll(found.cosine, 1))
+    return replace(found, cosine=np.roll(found.cosine, 1))
 
 
 def _crops(original: Callable[..., Any], model: Any, settings: Any) -> Any:
@@ -294,8 +308,12 @@ def _last_caption(rank: Any, query_index: Any) -> Any:
     return np.maximum.reduceat(rank, starts)
 
 
-def _sorted_names(original: Callable[..., Any], names: Sequence[str], text: Any) -> Any:
-    return original(sorted(names), text)
+def _sorted_names(original: Callable[..., Any], prompts: ClassPrompts) -> Any:
+    return original(replace(prompts, names=sorted(prompts.names)))
+
+
+def _bare_names(original: Callable[..., Any], prompts: ClassPrompts) -> Any:
+    return original(replace(prompts, templates=["{}"] * len(prompts.templates)))
 
 
 def _jpeg(quality: int) -> Patch:
@@ -305,7 +323,8 @@ def _jpeg(quality: int) -> Patch:
         buffer = io.BytesIO()
         picture.save(buffer, format="JPEG", quality=quality)
         with Image.open(buffer) as image:
-            return image.convert("RGB")
+            same: Image.Image = image.convert("RGB")
+        return same
 
     return _pictures(again)
 
@@ -329,8 +348,8 @@ BREAKAGES = (
     Breakage("short-for-box", "region texts through the path for short texts", _kind("box", "short"), texts=True),
     Breakage("box-for-short", "short texts through the path for region texts", _kind("short", "box"), texts=True),
     Breakage("short-for-long", "long texts through the path for short texts", _kind("long", "short"), LONG, texts=True),
-    Breakage("no-templates", "class names without templates", _text(templates=None), texts=True),
-    Breakage("sorted-names", "class names in alphabetical order", _wrapped(labelled, "class_prompts", _sorted_names)),
+    Breakage("no-templates", "class names without templates", _wrapped(ClassPrompts, "strings", _bare_names)),
+    Breakage("sorted-names", "class names in alphabetical order", _wrapped(ClassPrompts, "strings", _sorted_names)),
     Breakage(
         "mean-raw",
         "template vectors not normalised before the mean",
@@ -355,7 +374,7 @@ BREAKAGES = (
     Breakage(
         "dealt",
         "vectors of pictures and regions in another order",
-        _wrapped(features, "_pictured", _dealt),
+        dealt(0),
         ("fg-ovd", "coco-box", "coco"),
     ),
     # Regions
