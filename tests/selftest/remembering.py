@@ -28,12 +28,14 @@ class Remembering:
     """Wraps an adapter whose pictures are ``patches`` [B, N, P] with a ``shape`` [B, 2] of rows and columns."""
 
     def __init__(self, adapter: Adapter) -> None:
+        """Nothing is remembered yet; once ``pictures_are_new`` is False, no more pictures are taken in."""
         self.info = adapter.info
         self.module = adapter.module
         self.preprocessor = adapter.preprocessor
         self._adapter = adapter
         self._texts: dict[str, tuple[Tensor, bool]] = {}
         self._pictures: dict[tuple[bytes, bool], _Seen] = {}
+        self.pictures_are_new = True
 
     def encode_images(self, batch: Mapping[str, Tensor], *, dense: bool) -> ImageFeatures:
         """See :class:`fgbench.adapter.Adapter`."""
@@ -44,14 +46,16 @@ class Remembering:
             for patches, rows, length in zip(batch["patches"], shape, lengths, strict=True)
         ]
         new = [row for row, key in enumerate(keys) if key not in self._pictures]
+        seen = {key: self._pictures[key] for key in keys if key in self._pictures}
         if new:
             made = self._adapter.encode_images({name: values[new] for name, values in batch.items()}, dense=dense)
             for number, row in enumerate(new):
                 tokens = None if made.tokens is None else made.tokens[number, : lengths[row]].clone()
-                self._pictures[keys[row]] = _Seen(made.pooled[number].clone(), tokens)
-        seen = [self._pictures[key] for key in keys]
-        pooled = torch.stack([each.pooled for each in seen])
-        maps = [each.tokens for each in seen if each.tokens is not None]
+                seen[keys[row]] = _Seen(made.pooled[number].clone(), tokens)
+            if self.pictures_are_new:
+                self._pictures |= seen
+        pooled = torch.stack([seen[key].pooled for key in keys])
+        maps = [tokens for key in keys if (tokens := seen[key].tokens) is not None]
         if not dense:
             return ImageFeatures(pooled)
         return ImageFeatures(pooled, torch.nn.utils.rnn.pad_sequence(maps, batch_first=True), shape)
