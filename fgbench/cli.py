@@ -31,6 +31,7 @@ from fgbench.cli_options import (
     reading_options,
 )
 from fgbench.cli_report import mount as mount_report
+from fgbench.cli_selftest import mount as mount_selftest
 from fgbench.cli_sweep import mount as mount_sweep
 from fgbench.errors import FgbenchError, RankError, UsageError
 from fgbench.runner.launch import speaks
@@ -279,6 +280,7 @@ def show(name: Annotated[str, typer.Argument(help="Id of a dataset or model.")],
 mount(app)
 mount_detect(app)
 mount_leaderboard(app)
+mount_selftest(app)
 mount_sweep(app)
 mount_compare(app)
 mount_report(app)

@@ -1,14 +1,18 @@
-"""``fgbench data``: what is on disk, where it belongs, downloading, checking. Parses and prints, decides nothing."""
+"""``fgbench data``: what is on disk, where it belongs, downloading, checking, a miniature. Parses and prints only."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fgbench.cli_options import DatasetOption, JsonOption, RootOption, SetOption, TaskOption, files, print_json
+from fgbench.data.space import human_size
 
-app = typer.Typer(help="Datasets: what is on disk, where it belongs, download, check.", no_args_is_help=True)
+app = typer.Typer(
+    help="Datasets: what is on disk, where it belongs, download, check, a miniature of all.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -109,3 +113,29 @@ def verify(
         data_screen.print_verify(results)
     verdicts = {each.verdict for each in results}
     raise typer.Exit(1 if "broken" in verdicts else 3 if "missing" in verdicts else 0)
+
+
+@app.command()
+def mini(
+    output: Annotated[
+        Path | None, typer.Option(help="New folder to write to. Default: the cache, where --data-root mini looks.")
+    ] = None,
+) -> None:
+    """Write the miniature suite: every dataset in a few generated pictures, in the real files and encodings.
+
+    No number measured on it says anything about real pictures; docs/miniature-suite.md says what it is for.
+    """
+    from fgbench.data.mini import VERSION, write_copy
+    from fgbench.data.roots import resolve_root
+
+    folder = output or resolve_root("mini")
+    if output is not None:
+        write_copy(output)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    size = human_size(sum(path.stat().st_size for path in files))
+    place = "mini" if output is None else folder
+    typer.echo(f"{folder}: miniature suite, version {VERSION}: {len(files):,} files, {size}.")
+    typer.echo(
+        "Every dataset in a few pictures of coloured shapes, to try and to test fgbench: no benchmark of anything."
+    )
+    typer.echo(f"Use it with --data-root {place}, for example: fgbench eval --model fgclip2-tiny --data-root {place}")

@@ -16,8 +16,9 @@ from fgbench.data.mini.chat import write_chat
 from fgbench.data.mini.class_folders import write_class_folders
 from fgbench.data.mini.detections import write_detections
 from fgbench.data.mini.label_maps import write_label_maps
+from fgbench.errors import StoreError, UsageError
 
-VERSION = 3
+VERSION = 4
 """Part of the folder's name: to be raised with every change of what is written."""
 
 
@@ -32,15 +33,36 @@ def write_mini(root: Path) -> None:
 
 
 def mini_root(cache: Path) -> Path:
-    """Folder of the miniature datasets in the cache; written when it is not there yet.
-
-    It is written beside its final place and renamed, so that an interrupted writer leaves nothing half done and two
-    writers do not disturb each other.
-    """
+    """Folder of the miniature datasets in the cache; written when it is not there yet."""
     folder = cache / f"mini-{VERSION}"
-    if folder.is_dir():
-        return folder
-    temporary = cache / f".mini-{uuid.uuid4().hex[:12]}"
+    if not folder.is_dir():
+        _write_whole(folder)
+    return folder
+
+
+def write_copy(folder: Path) -> None:
+    """Write the miniature datasets to a folder of the user's choice.
+
+    Raises:
+        UsageError: the folder holds something already.
+        StoreError: it cannot be written.
+    """
+    try:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        if not folder.exists():
+            _write_whole(folder)
+            return
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written ({error.strerror}). Name another folder.") from error
+    raise UsageError(f"{folder} is there already and not an empty folder. Name a new one; nothing was written.")
+
+
+def _write_whole(folder: Path) -> None:
+    """Write beside the final place and rename: an interrupted writer leaves nothing half done, two do not disturb each
+    other.
+    """
+    temporary = folder.parent / f".mini-{uuid.uuid4().hex[:12]}"
     temporary.mkdir(parents=True)
     try:
         write_mini(temporary)
@@ -50,4 +72,3 @@ def mini_root(cache: Path) -> Path:
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return folder

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fgbench.data.mini.files import coco_name, scenes, write_json, write_json_lines, write_pictures
+from fgbench.data.mini.files import coco_name, headline, scenes, write_json, write_json_lines, write_pictures
 from fgbench.data.mini.world import GRAMMARS, Phrase, Scene, Thing, changed, region_text, short_captions, trivial
 from fgbench.data.mini.world.classes import COLOUR_CLASSES, KIND_CLASSES, TEXTURE_CLASSES, Classes
 
@@ -34,11 +34,11 @@ def write_boxes(root: Path) -> None:
 def _coco(pictures: Sequence[Scene], folder: Path) -> None:
     write_pictures(pictures, folder / "val2017", coco_name)
     images = [_image_row(each) for each in pictures]
-    names = KIND_CLASSES.names("en")
+    names = list(map(headline, KIND_CLASSES.names("en")))
     # COCO's category ids have gaps too.
     categories = [{"id": 3 * index + 1, "name": name} for index, name in enumerate(names)]
     rows = [{**row, "iscrowd": 0} for row in box_rows(pictures, KIND_CLASSES, lambda label: 3 * label + 1)]
-    captions = [(each, text) for each in pictures for text in short_captions(each, "en")]
+    captions = [(each, headline(text)) for each in pictures for text in short_captions(each, "en")]
     caption_rows = [
         {"id": number, "image_id": each.number + 1, "caption": text}
         for number, (each, text) in enumerate(captions, start=1)
@@ -91,7 +91,7 @@ def lvis_categories() -> list[dict[str, Any]]:
             "image_count": (200, 5, 50)[index % 3],
             "instance_count": (400, 5, 80)[index % 3],
         }
-        for index, name in enumerate(TEXTURE_CLASSES.names("en"))
+        for index, name in enumerate(map(headline, TEXTURE_CLASSES.names("en")))
     ]
 
 
@@ -152,8 +152,8 @@ def _fg_ovd(pictures: Sequence[Scene], folder: Path) -> None:
                     {
                         "img_path": f"val2017/{coco_name(each)}",
                         "bbox": [float(value) for value in thing.box],
-                        "pos_expression": [region_text(thing, "en")],
-                        "neg_expression": [GRAMMARS["en"].region(phrase) for phrase in negatives(each, thing)],
+                        "pos_expression": [headline(region_text(thing, "en"))],
+                        "neg_expression": [headline(GRAMMARS["en"].region(one)) for one in negatives(each, thing)],
                         "width": width,
                         "height": height,
                         "image_id": each.number + 1,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fgbench.data.mini.boxes import COCO_SCENES
-from fgbench.data.mini.files import coco_name, scenes, write_json, write_pictures, write_text
+from fgbench.data.mini.files import coco_name, headline, scenes, write_json, write_pictures, write_text
 from fgbench.data.mini.world import Scene, long_caption, short_captions
 
 COUNT = 48
@@ -37,7 +37,11 @@ def _flickr30k(pictures: Sequence[Scene], root: Path) -> None:
     folder = root / "flickr30k"
     write_pictures(pictures, folder / "flickr30k-images", lambda each: f"{each.number}.jpg")
     rows = [
-        {"image": f"flickr30k-images/{each.number}.jpg", "caption": short_captions(each, "en")} for each in pictures
+        {
+            "image": f"flickr30k-images/{each.number}.jpg",
+            "caption": list(map(headline, short_captions(each, "en"))),
+        }
+        for each in pictures
     ]
     write_json(folder / "flickr30k_test.json", rows)
     lines = [
@@ -66,7 +70,7 @@ def _sharegpt4v(pictures: Sequence[Scene], folder: Path) -> None:
             "image": f"sam/images/sa_{each.number}.jpg",
             "conversations": [
                 {"from": "human", "value": "<image>\nWhat do you see?"},
-                {"from": "gpt", "value": long_caption(each, "en")},
+                {"from": "gpt", "value": headline(long_caption(each, "en"))},
             ],
         }
         for each in pictures
@@ -79,8 +83,8 @@ def _dci(pictures: Sequence[Scene], folder: Path) -> None:
     for each in pictures:
         content = {
             "image": f"sa_{each.number}.jpg",
-            "short_caption": short_captions(each, "en")[0],
-            "extra_caption": long_caption(each, "en"),
+            "short_caption": headline(short_captions(each, "en")[0]),
+            "extra_caption": headline(long_caption(each, "en")),
             "mask_data": {},
             "mask_keys": [],
         }

@@ -34,6 +34,15 @@ def coco_name(picture: Scene) -> str:
     return f"{picture.number + 1:012d}.jpg"
 
 
+def headline(text: str) -> str:
+    """A text as headlines are written: every word with a capital.
+
+    English texts of datasets whose protocol lower-cases are written like this, so that a protocol that forgets to
+    lower-case gives the model words that it has never seen.
+    """
+    return text.title()
+
+
 def write_pictures(pictures: Sequence[Scene], folder: Path, name: Callable[[Scene], str]) -> None:
     """Write scenes as JPEG files."""
     for each in pictures:

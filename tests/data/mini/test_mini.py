@@ -10,19 +10,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import fgbench
+from fgbench.cli import app
 from fgbench.data import mini
-from fgbench.data.mini import VERSION, mini_root, write_mini
+from fgbench.data.mini import VERSION, mini_root, write_copy, write_mini
+from fgbench.data.mini.boxes import lvis_categories
+from fgbench.data.mini.files import headline
 from fgbench.data.roots import resolve_root
+from fgbench.errors import StoreError, UsageError
 from fgbench.requests import ClassPrompts, LabelMaps, RegionScores
 from fgbench.selection import datasets, select
 
 PHOTOGRAPHS = {".jpg", ".JPEG", ".jpeg"}
 BINARY = {*PHOTOGRAPHS, ".png", ".tif", ".parquet", ".tsv", ".safetensors"}
-CONTENT = {3: "41cd4663a55f4bbd"}
+CONTENT = {4: "0d4457706da1f790"}
 """Digest of what the annotation files hold, by version."""
 
 
@@ -66,6 +72,19 @@ def test_a_change_of_the_content_needs_a_new_version(root: Path) -> None:
         elif path.suffix not in BINARY:
             hasher.update(path.read_bytes())
     assert {VERSION: hasher.hexdigest()[:16]} == CONTENT, "raise VERSION and note the new digest here"
+
+
+def test_english_texts_have_capitals(root: Path) -> None:
+    """Where the protocol lower-cases: a protocol that forgets to must not get away with it."""
+    captions = json.loads((root / "coco/annotations/captions_val2017.json").read_text(encoding="utf-8"))["annotations"]
+    texts = [row["caption"] for row in captions]
+    for row in json.loads((root / "flickr30k/flickr30k_test.json").read_text(encoding="utf-8")):
+        texts += row["caption"]
+    for path in (root / "fgovd").iterdir():
+        texts += json.loads(path.read_text(encoding="utf-8").splitlines()[0])["neg_expression"]
+    texts += [row["name"] for row in lvis_categories()]
+    assert len(texts) > 500
+    assert all(text == headline(text) != text.lower() for text in texts)
 
 
 def test_it_stays_small(root: Path) -> None:
@@ -177,3 +196,51 @@ def test_of_two_writers_the_first_to_finish_wins(tmp_path: Path, monkeypatch: py
     folder = mini_root(tmp_path)
     assert (folder / "first").exists()
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_a_copy_in_a_folder_of_one_s_own(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "empty").mkdir()
+    result = CliRunner().invoke(app, ["data", "mini", "--output", str(tmp_path / "empty")])
+    assert result.exit_code == 0, result.output
+    assert digests(tmp_path / "empty") == digests(root)
+    said = result.output.replace("\n", " ")
+    assert f"version {VERSION}: {len(files(root))} files" in said
+    assert "no benchmark" in said
+    assert f"--data-root {tmp_path / 'empty'}" in said
+    assert not (tmp_path / "cache").exists()
+    with pytest.raises(UsageError, match="not an empty folder"):
+        write_copy(tmp_path / "empty")
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_copy(tmp_path / "file/below")
+
+
+def test_without_a_folder_the_copy_is_that_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path))
+    result = CliRunner().invoke(app, ["data", "mini"])
+    assert result.exit_code == 0, result.output
+    assert "--data-root mini" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == [f"mini-{VERSION}"]
+
+
+def test_records_do_not_depend_on_workers_or_hash_seeds(root: Path, tmp_path: Path) -> None:
+    """Apart from timings, and from the arguments that were varied."""
+    records = []
+    for workers, seed in (("0", "0"), ("2", "1")):
+        output = tmp_path / workers
+        command = ["eval", "--model", "fgclip2-tiny", "--dataset", "boxclass-cn", "--data-root", str(root)]
+        options = ["--output", str(output), "--workers", workers, "--json"]
+        run = subprocess.run(
+            [sys.executable, "-m", "fgbench", *command, *options],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        )
+        found = json.loads(run.stdout)["records"]
+        for record in found:
+            del record["timings"], record["arguments"]
+        items = [np.load(output / "fgclip2-tiny" / f"{record['dataset']}.items.npz") for record in found]
+        records.append((found, [{name: part[name].tolist() for name in part} for part in items]))
+    assert records[0] == records[1]
+    assert len(records[0][0]) == 1

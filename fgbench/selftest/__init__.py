@@ -1,0 +1,1 @@
+"""Expected results of the miniature suite, and how results are compared with them."""
