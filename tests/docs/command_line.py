@@ -25,7 +25,8 @@ class Typed:
             LookupError: there is no such command or option.
         """
         self.words = list(words)
-        found, name = _root(), []
+        found = _root()
+        name: list[str] = []
         for word in self.words:
             if word.startswith("-") or not hasattr(found, "commands"):
                 break

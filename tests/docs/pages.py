@@ -72,7 +72,9 @@ class Block:
     @cached_property
     def commands(self) -> list[Command]:
         """The commands of a ``bash`` block: a line each, or joined by ``&&``; ``#`` begins a comment."""
-        found = []
+        found: list[Command] = []
+        if self.language != "bash":
+            return found
         for line in self.content.replace("\\\n", " ").splitlines():
             for part in line.split(" && "):
                 words = shlex.split(part, comments=True)

@@ -45,6 +45,7 @@ class Reader:
         for block in page.blocks:
             if block.mark("run by") is not None:
                 continue
+            self._stand_ins.prepare(block)
             if block.mark("output") is not None:
                 _compare(block.content, last)
             elif block.mark("file") and block.mark("needs weights") is None:
@@ -54,8 +55,6 @@ class Reader:
             elif block.language == "bash":
                 last = "".join([self._do(each, block) for each in block.commands])
             elif block.language == "python" and block.mark("needs weights") is None:
-                if block.mark("needs data") is not None:
-                    self._stand_ins.make_root()
                 script = self.folder / "script.py"
                 script.write_text(block.content, encoding="utf-8")
                 last = self.output[block.content] = self._run_script(script)

@@ -57,7 +57,14 @@ class StandIns:
             variables = {**here, **variables, "HF_ENDPOINT": self._hub.endpoint}
         return Command(("fgbench", *typed.words), tuple(variables.items()))
 
-    def make_root(self, typed: str = "data") -> Path:
+    def prepare(self, block: Block) -> None:
+        """Make the data that a block needs."""
+        if block.mark("needs data") is not None:
+            for command in block.commands or [Command(())]:
+                words = [*command.words, ""]
+                self._root(words[words.index("--data-root") + 1] if "--data-root" in words else "data")
+
+    def _root(self, typed: str) -> Path:
         """The miniature suite as a data root of the reader's, beside what is there already."""
         root = self._folder / Path(typed).name
         if not (root / "imagenet").exists():
@@ -76,7 +83,7 @@ class StandIns:
             typed.set("--output", str(self._folder / "proposals"))
 
     def _replace_data(self, typed: Typed) -> None:
-        root = self.make_root(typed.get("--data-root") or "data")
+        root = self._root(typed.get("--data-root") or "data")
         if typed.get("--data-root"):
             typed.set("--data-root", str(root))
         if typed.name == "eval" and typed.get("--task") == "all":  # takes minutes
