@@ -121,7 +121,7 @@ class Page:
     @property
     def code(self) -> list[str]:
         """What stands between single backticks, in order."""
-        return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", self.prose)
+        return code_in(self.prose)
 
     @property
     def tables(self) -> list[list[list[str]]]:
@@ -138,6 +138,11 @@ class Page:
             if not re.fullmatch(r"[|: -]+", line):
                 found[-1].append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
         return found
+
+
+def code_in(prose: str) -> list[str]:
+    """What stands between single backticks, in order; line breaks count as blanks."""
+    return [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", prose.replace("```", ""))]
 
 
 def page(name: str) -> Page:

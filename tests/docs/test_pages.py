@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ..packaging.tools import REPOSITORY, command, need
-from .pages import DOCS, MARKS, Page, every_page, pages, translated
+from .pages import DOCS, MARKS, Page, every_page, page, pages, translated
 
 COMMAND = re.compile(r"^\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:fgbench|pip|python|pytest|bash|hf|export) ")
 
@@ -16,6 +16,16 @@ COMMAND = re.compile(r"^\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:fgbench|pip|python|pytest
 def test_no_page_is_in_chinese_only() -> None:
     for path in (*REPOSITORY.glob("*.zh.md"), *DOCS.glob("*.zh.md")):
         assert path.with_name(path.name.replace(".zh.md", ".md")).is_file(), path.name
+
+
+def test_the_index_names_every_page() -> None:
+    """In Chinese the Chinese one, if there is one."""
+    index = page("README")
+    for each in pages():
+        if each.path.parent == DOCS and each.path != index.path:
+            assert f"]({each.path.name})" in index.text, each.name
+            assert index.chinese
+            assert f"]({(each.chinese or each).path.name})" in index.chinese.text, each.name
 
 
 @pytest.mark.parametrize("page", every_page(), ids=lambda page: page.name)
