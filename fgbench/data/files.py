@@ -100,10 +100,10 @@ class Folders:
         self._names: dict[str, frozenset[str]] = {}
 
     def names(self, folder: str) -> frozenset[str]:
-        """Names in a folder; none if it does not exist."""
+        """Names in a folder (the current one if it is empty); none if it does not exist."""
         if folder not in self._names:
             try:
-                self._names[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names only, no Path per file
+                self._names[folder] = frozenset(os.listdir(folder or "."))  # noqa: PTH208 - names only, no Path per file
             except OSError:
                 self._names[folder] = frozenset()
         return self._names[folder]

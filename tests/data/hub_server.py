@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,6 +102,23 @@ def serve() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join(timeout=10)
+
+
+def lit_cn(generated: Path) -> Repo:
+    """The repository of LIT-CN, with the content of the miniature suite."""
+    folder = generated / "LIT-CN"
+    captions = (folder / "image_caption_long_cn.txt").read_bytes()
+    files = {"image_caption_long_cn.txt": captions, "images.zip": zipped(folder / "images"), "README.md": b"# LIT-CN"}
+    return Repo(files, large={"images.zip"})
+
+
+def zipped(folder: Path) -> bytes:
+    """A zip archive of the files in a folder, below its name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, f"{folder.name}/{path.name}")
+    return buffer.getvalue()
 
 
 def environment(hub: Hub, home: Path, **more: str) -> dict[str, str]:

@@ -67,6 +67,16 @@ def read(refs: list[ImageRef]) -> list[bytes]:
     return [read_member(ref, 10**6) for ref in refs]
 
 
+def test_an_archive_in_the_current_folder_is_on_disk(
+    archive: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path has no folder then: ``--set coco.images=pictures.zip``."""
+    monkeypatch.chdir(archive.parent)
+    ref = root(Path(archive.name)).image(pictures[0].name, "here")
+    assert Folders().has(ref.path)
+    assert not Folders().has("another.zip")
+
+
 def test_forked_workers_read_one_archive_together(archive: Path, pictures: list[Path]) -> None:
     """The parent has the archive open already: with one shared file position they would read each other's bytes."""
     found = members(archive)

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 
 from fgbench.data.mini import write_mini
 
+from ..data import hub_server
 from ..data.hub_server import Hub, Repo, commit_of, environment, serve
 
 
@@ -69,18 +69,7 @@ def shell(tmp_path: Path, hub: Hub) -> Shell:
 @pytest.fixture
 def lit_cn(hub: Hub, generated: Path) -> Repo:
     """The repository of LIT-CN, with generated content."""
-    folder = generated / "LIT-CN"
-    captions = (folder / "image_caption_long_cn.txt").read_bytes()
-    files = {"image_caption_long_cn.txt": captions, "images.zip": zipped(folder / "images"), "README.md": b"# LIT-CN"}
-    return hub.repos.setdefault("qihoo360/LIT-CN", Repo(files, large={"images.zip"}))
-
-
-def zipped(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted(folder.iterdir()):
-            archive.write(path, f"{folder.name}/{path.name}")
-    return buffer.getvalue()
+    return hub.repos.setdefault("qihoo360/LIT-CN", hub_server.lit_cn(generated))
 
 
 def fits(text: str) -> bool:

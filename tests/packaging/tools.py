@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,16 +14,19 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def command(*arguments: str | Path, cwd: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str | Path, cwd: Path, path: Path | None = None, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run this interpreter.
 
     Args:
         arguments: of the interpreter.
         cwd: working directory.
         path: one more folder to import from.
+        variables: more of the environment.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "160"}
-    environment["FGBENCH_CACHE"] = str(cwd / "cache")
+    environment |= {"FGBENCH_CACHE": str(cwd / "cache"), **(variables or {})}
     if path:
         environment["PYTHONPATH"] = os.pathsep.join([str(path), *filter(None, [environment.get("PYTHONPATH")])])
     return subprocess.run(
