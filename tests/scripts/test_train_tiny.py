@@ -163,7 +163,7 @@ def test_prompts() -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    plan = Plan(steps=100, warmup=10, looking=20, rate=1.0)
+    plan = Plan(schedule=100, warmup=10, looking=20, rate=1.0)
     rates = [rate(plan, step) for step in range(100)]
     assert rates.index(max(rates)) in (9, 10)
     assert rates[0] == pytest.approx(0.1)
