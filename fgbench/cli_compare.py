@@ -9,6 +9,9 @@ from typing import Annotated
 import typer
 
 from fgbench.cli_options import JsonOption, print_json
+from fgbench.errors import DataMissingError, UsageError
+
+PAPER = "paper"
 
 ResultsOption = Annotated[Path, typer.Option(help="Results folder in which models are looked up.")]
 
@@ -24,7 +27,9 @@ def compare(
         str, typer.Argument(metavar="A", help="Model in the results folder, or a record or folder of them.")
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Likewise; or 'paper' for the numbers of the paper.")],
-    results: ResultsOption = Path("results"),
+    results: PAPER = "paper"
+
+ResultsOption = Path("results"),
     all_: Annotated[bool, typer.Option("--all", help="Every score, not only those that stand for a dataset.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -38,7 +43,9 @@ def compare(
     from fgbench.report.comparison import comparison_table, paper_table
     from fgbench.report.screen import show
 
-    if second == "paper":
+    if first == PAPER:
+        raise UsageError(f"Put the model first: fgbench compare {second} {PAPER}")
+    if second == PAPER:
         beside = compare_with_paper(find(first, results))
         print_json(beside.as_json()) if json_ else show(paper_table(beside))
         raise typer.Exit(beside.exit_code)
@@ -51,13 +58,14 @@ def bilingual(
     models: Annotated[
         list[str] | None, typer.Argument(metavar="[MODEL]…", help="Models in the results folder. Default: all of them.")
     ] = None,
-    results: ResultsOption = Path("results"),
+    results: PAPER = "paper"
+
+ResultsOption = Path("results"),
     json_: JsonOption = False,
 ) -> None:
     """Show each model's English and Chinese scores on the same pictures, and the gap between them."""
     from fgbench.compare.bilingual import declared, gaps
     from fgbench.compare.sides import find, names
-    from fgbench.errors import DataMissingError
     from fgbench.report.comparison import gaps_table
     from fgbench.report.screen import show
 

@@ -59,6 +59,11 @@ def test_the_paper(results: Path) -> None:
     assert json.loads(run("compare", "good", "paper", "--results", results, "--json")[1])["own"] is False
 
 
+def test_the_paper_comes_second() -> None:
+    with pytest.raises(UsageError, match="fgbench compare good paper"):
+        run("compare", "paper", "good")
+
+
 def test_a_name_that_is_not_there(results: Path) -> None:
     with pytest.raises(UsageError, match="Did you mean 'good'"):
         run("compare", "godd", "bad", "--results", results)

@@ -83,6 +83,8 @@ def paper_table(found: WithPaper) -> RenderableType:
         f"Printed values are rounded: ±{ROUNDING}, and up to ±{2 * ROUNDING} where they were rounded twice. 1 item: "
         "what one more right answer adds."
     )
+    if not found.rows:
+        lines = ["Nothing to compare."]
     if found.without:
         lines.append(f"The paper prints nothing in this row for: {', '.join(found.without)}.")
     return Group(table, *(Text(line, style="dim") for line in (*lines, *found.notes)))
@@ -143,6 +145,8 @@ def _values(row: Row) -> Iterator[str]:
 
 def _explained(found: Compared) -> Iterator[str]:
     """What the table does not say by itself."""
+    if not found.rows:
+        yield "The two have no dataset in common: nothing to compare."
     tests = {row.paired.test: None for row in found.rows if row.paired}
     if tests:
         number = sum(row.paired is not None for row in found.rows)
