@@ -27,9 +27,7 @@ def compare(
         str, typer.Argument(metavar="A", help="Model in the results folder, or a record or folder of them.")
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Likewise; or 'paper' for the numbers of the paper.")],
-    results: PAPER = "paper"
-
-ResultsOption = Path("results"),
+    results: ResultsOption = Path("results"),
     all_: Annotated[bool, typer.Option("--all", help="Every score, not only those that stand for a dataset.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -58,9 +56,7 @@ def bilingual(
     models: Annotated[
         list[str] | None, typer.Argument(metavar="[MODEL]…", help="Models in the results folder. Default: all of them.")
     ] = None,
-    results: PAPER = "paper"
-
-ResultsOption = Path("results"),
+    results: ResultsOption = Path("results"),
     json_: JsonOption = False,
 ) -> None:
     """Show each model's English and Chinese scores on the same pictures, and the gap between them."""
