@@ -57,11 +57,13 @@ def test_choices_and_region_mode(name: str) -> None:
     [
         ({"counts__evaluated": 39}, "counts.evaluated"),
         ({"counts__skipped": {"image_missing": 1}}, "counts.skipped"),
+        ({"protocol__id": "external/two"}, "protocol.id"),
         ({"environment__precision": "bf16"}, "environment.precision"),
     ],
 )
 def test_a_field_worth_knowing(changes: dict[str, Any], field: str) -> None:
-    [found] = protocol_difference(record(), record(**changes))
+    first = record(protocol__id="external/one") if field == "protocol.id" else record()
+    [found] = protocol_difference(first, record(**changes))
     assert (found.field, found.decisive) == (field, False)
 
 
