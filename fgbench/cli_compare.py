@@ -9,6 +9,9 @@ from typing import Annotated
 import typer
 
 from fgbench.cli_options import JsonOption, print_json
+from fgbench.errors import DataMissingError, UsageError
+
+PAPER = "paper"
 
 ResultsOption = Annotated[Path, typer.Option(help="Results folder in which models are looked up.")]
 
@@ -38,7 +41,9 @@ def compare(
     from fgbench.report.comparison import comparison_table, paper_table
     from fgbench.report.screen import show
 
-    if second == "paper":
+    if first == PAPER:
+        raise UsageError(f"Put the model first: fgbench compare {second} {PAPER}")
+    if second == PAPER:
         beside = compare_with_paper(find(first, results))
         print_json(beside.as_json()) if json_ else show(paper_table(beside))
         raise typer.Exit(beside.exit_code)
@@ -57,7 +62,6 @@ def bilingual(
     """Show each model's English and Chinese scores on the same pictures, and the gap between them."""
     from fgbench.compare.bilingual import declared, gaps
     from fgbench.compare.sides import find, names
-    from fgbench.errors import DataMissingError
     from fgbench.report.comparison import gaps_table
     from fgbench.report.screen import show
 

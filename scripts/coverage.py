@@ -10,8 +10,8 @@ a binomial proportion, Statistical Science 2001).
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ import numpy as np
 from fgbench.metrics.confusion import STATISTICS
 from fgbench.metrics.resampling import interval
 from fgbench.metrics.sample import Float64, Int64, Sample
+
+from .simulated import Case, print_table
 
 Draw = Callable[[np.random.Generator], tuple[Sample, float]]
 """One simulated dataset, and the score of the population that it is drawn from."""
@@ -28,13 +30,6 @@ MIDDLE, HIGH = (0.2, 0.8), (0.9, 0.99)
 
 ALIKE = 0.3
 """Correlation of two items of one picture, where there are several."""
-
-
-class Case(NamedTuple):
-    """One row of the table."""
-
-    name: str
-    draw: Draw
 
 
 class Coverage(NamedTuple):
@@ -137,30 +132,21 @@ def cases() -> list[Case]:
     found = []
     for name, truth in (("0.2 to 0.8", MIDDLE), ("0.9 to 0.99", HIGH)):
         for units in (50, 200, 1000, 5000):
-            found.append(Case(f"{units:,} items, one per picture; truth {name}", right_or_wrong(units, 1, truth)))
+            found.append(_case(f"{units:,} items, one per picture; truth {name}", right_or_wrong(units, 1, truth)))
         for units in (50, 200, 1000):
-            found.append(Case(f"{units:,} pictures with 5 items each; truth {name}", right_or_wrong(units, 5, truth)))
+            found.append(_case(f"{units:,} pictures with 5 items each; truth {name}", right_or_wrong(units, 5, truth)))
         for units in (50, 200, 600):
             found.append(
-                Case(f"{units:,} pictures with 8 items on average; truth {name}", right_or_wrong(units, None, truth))
+                _case(f"{units:,} pictures with 8 items on average; truth {name}", right_or_wrong(units, None, truth))
             )
-    found += [Case(f"{items:,} graded answers", graded(items)) for items in (50, 500, 5000)]
-    found += [Case(f"mean IoU of 20 classes, {pictures:,} pictures", label_maps(pictures)) for pictures in (50, 500)]
+    found += [_case(f"{items:,} graded answers", graded(items)) for items in (50, 500, 5000)]
+    found += [_case(f"mean IoU of 20 classes, {pictures:,} pictures", label_maps(pictures)) for pictures in (50, 500)]
     return found
 
 
-def main() -> None:
-    """Print the table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=2000, help="datasets per row")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    print("| simulated | coverage | mean width | all right or all wrong |")
-    print("| --- | ---: | ---: | ---: |")
-    for name, draw in cases():
-        found = coverage(draw, arguments.repeats, arguments.seed)
-        print(f"| {name} | {100 * found.inside:.1f} | {100 * found.width:.1f} | {100 * found.flat:.1f} |", flush=True)
+def _case(name: str, draw: Draw) -> Case:
+    return Case(name, partial(coverage, draw))
 
 
 if __name__ == "__main__":
-    main()
+    print_table(__doc__, ("coverage", "mean width", "all right or all wrong"), cases())

@@ -6,8 +6,8 @@ the difference that do not hold 0. The table stands in docs/statistics.md.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,15 +16,10 @@ from fgbench.metrics.confusion import STATISTICS
 from fgbench.metrics.pairing import compare
 from fgbench.metrics.sample import Float64, Sample
 
+from .simulated import Case, print_table
+
 Draw = Callable[[np.random.Generator], tuple[Sample, Sample]]
 """Both models on one simulated dataset."""
-
-
-class Case(NamedTuple):
-    """One row of the table."""
-
-    name: str
-    draw: Draw
 
 
 class Rates(NamedTuple):
@@ -99,29 +94,20 @@ def label_maps(pictures: int, classes: int = 20) -> Draw:
 def cases() -> list[Case]:
     """The rows of the table."""
     found = [
-        Case(f"{units:,} items, one per picture; {100 * share:.0f} % right", right_or_wrong(units, 1, share))
+        _case(f"{units:,} items, one per picture; {100 * share:.0f} % right", right_or_wrong(units, 1, share))
         for units, share in ((200, 0.5), (1000, 0.5), (5000, 0.5), (1000, 0.9), (5000, 0.9))
     ]
     for size, name in ((5, "5 items each"), (None, "8 items on average")):
         for units, share in ((50, 0.5), (1000, 0.5), (200, 0.9), (1000, 0.9)):
             found.append(
-                Case(f"{units:,} pictures with {name}; {100 * share:.0f} % right", right_or_wrong(units, size, share))
+                _case(f"{units:,} pictures with {name}; {100 * share:.0f} % right", right_or_wrong(units, size, share))
             )
-    return [*found, *(Case(f"mean IoU of 20 classes, {n:,} pictures", label_maps(n)) for n in (50, 500))]
+    return [*found, *(_case(f"mean IoU of 20 classes, {n:,} pictures", label_maps(n)) for n in (50, 500))]
 
 
-def main() -> None:
-    """Print the table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=2000, help="datasets per row")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    print("| simulated | p at most 0.05 | 0 outside the interval |")
-    print("| --- | ---: | ---: |")
-    for name, draw in cases():
-        found = rates(draw, arguments.repeats, arguments.seed)
-        print(f"| {name} | {100 * found.p:.1f} | {100 * found.interval:.1f} |", flush=True)
+def _case(name: str, draw: Draw) -> Case:
+    return Case(name, partial(rates, draw))
 
 
 if __name__ == "__main__":
-    main()
+    print_table(__doc__, ("p at most 0.05", "0 outside the interval"), cases())

@@ -62,7 +62,7 @@ def by_frequency(frequency: Sequence[str], label: npt.NDArray[np.int64]) -> dict
 
 
 def by_length(texts: Iterable[str]) -> dict[str, Mask]:
-    """Texts in quarters by their number of characters, called by the range: ``31 to 45``. Equal lengths stay together."""
+    """Texts in quarters by number of characters, called by the range: ``31 to 45``. Equal lengths stay together."""
     length = np.array([len(text) for text in texts], dtype=np.int64)
     if not len(length):
         return {}

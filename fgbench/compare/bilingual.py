@@ -106,20 +106,21 @@ def by_picture(one: Sample, other: Sample) -> tuple[Sample, Sample]:
     """Both samples with a common numbering of their pictures.
 
     Pictures are known by their names or, if no name occurs in both, by the last number in them:
-    ``flickr30k-images/120.jpg`` is ``120``. A number that several pictures of a set have tells nothing.
+    ``flickr30k-images/120.jpg`` is ``120``. Where several pictures of a set have one number, it tells nothing.
     """
     known = [_pictures(sample) for sample in (one, other)]
+    place: dict[int | str, int] = {}
+    names: dict[int, int | str] = {}
     for name_of in (str, _number):
-        names = [{unit: name_of(name) for unit, name in each.items()} for each in known]
-        if all(None not in each.values() and len(set(each.values())) == len(each) for each in names):
-            place = {name: unit for unit, name in names[0].items()}
-            fresh = max(place.values()) + 1
-            renamed = {unit: place.get(name, fresh + unit) for unit, name in names[1].items()}
-            if any(name in place for name in names[1].values()) or name_of is _number:
-                break
-    else:
-        renamed = {unit: unit + max(known[0]) + 1 for unit in known[1]}
-    return one, replace(other, units=np.array([renamed[unit] for unit in other.units.tolist()], dtype=np.int64))
+        here, names = ({unit: name_of(name) for unit, name in each.items()} for each in known)
+        place = {name: unit for unit, name in here.items()}
+        unique = len(place) == len(here) and len(set(names.values())) == len(names)
+        if unique and not place.keys().isdisjoint(names.values()):
+            break
+        place = {}
+    fresh = max(known[0]) + 1
+    units = [place.get(names[unit], fresh + unit) for unit in other.units.tolist()]
+    return one, replace(other, units=np.array(units, dtype=np.int64))
 
 
 def _pictures(sample: Sample) -> dict[int, str]:
@@ -127,6 +128,6 @@ def _pictures(sample: Sample) -> dict[int, str]:
     return {unit: str(name).partition("#")[0] for name, unit in zip(sample.ids, sample.units.tolist(), strict=True)}
 
 
-def _number(name: str) -> int | None:
-    found: list[str] = re.findall(r"\d+", name.rpartition("/")[2])
-    return int(found[-1]) if found else None
+def _number(name: str) -> int | str:
+    found = re.findall(r"\d+", name.rpartition("/")[2])
+    return int(found[-1]) if found else name

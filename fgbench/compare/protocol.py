@@ -34,7 +34,7 @@ def protocol_difference(first: Record, second: Record) -> list[Difference]:
 
     Decisive are dataset, protocol (id, texts, choices, patch budget, region mode, rules in words), limit, and the
     contents of annotations and pictures. Worth knowing are the numbers of evaluated and skipped items (those that both
-    have are compared), precision, chat frame and training data.
+    have are compared), precision, chat frame and training data, and who made predictions elsewhere.
 
     A field that only one of the records has is passed over where its absence says nothing (the other one is older, or
     was made without pictures), so that old records stay comparable.
@@ -49,10 +49,11 @@ def protocol_difference(first: Record, second: Record) -> list[Difference]:
         Difference(name, one, other, False)
         for name, one, other in (
             ("environment.precision", *(_at(each, "environment", "precision") for each in (first, second))),
+            ("protocol.id", *(_at(each, "protocol", "id") for each in (first, second))),
             ("protocol.frame", *(_at(each, "protocol", "frame") for each in (first, second))),
             ("protocol.trained_on", *(_at(each, "protocol", "trained_on") for each in (first, second))),
         )
-        if one != other and None not in (one, other)
+        if one != other and None not in (one, other) and name not in {each.field for each in found}
     ]
     return [*found, *data, *counts, *remarks]
 
@@ -89,9 +90,10 @@ def as_published(spec: DatasetSpec, key: MetricKey, model: tuple[str, str], item
 def _fields(first: Record, second: Record) -> list[tuple[str, Any, Any]]:
     """Fields that have to be equal, with both values."""
     one, other = first["protocol"], second["protocol"]
+    made_elsewhere = all(str(each["id"]).startswith("external/") for each in (one, other))
     found: list[tuple[str, Any, Any]] = [
+        *([] if made_elsewhere else [("protocol.id", one["id"], other["id"])]),
         ("dataset", first["dataset"], second["dataset"]),
-        ("protocol.id", one["id"], other["id"]),
         ("limit", *(_at(each, "arguments", "effective", "limit") for each in (first, second))),
     ]
     for name in ("text", "choices", "details"):

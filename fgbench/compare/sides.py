@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fgbench.errors import DataError, DataMissingError, UsageError
+from fgbench.errors import DataError, DataMissingError, FgbenchError, UsageError
 from fgbench.metrics.sample import Sample
 from fgbench.registry import unknown_name
 from fgbench.results import folder as results_folder
@@ -36,7 +36,7 @@ class Entry:
             try:
                 self._samples = samples.load(self.path)
                 self.problem = "" if self._samples else "its task does not say what scores are made of"
-            except (DataMissingError, DataError) as error:
+            except FgbenchError as error:
                 self._samples, self.problem = {}, str(error)
         return self._samples
 

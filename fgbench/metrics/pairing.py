@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .resampling import LEVEL, PRIOR, RESAMPLES, SEED, blocks, distinct, resampled, spread, student_quantile
-from .sample import Float64, Sample, ratio
+from .sample import Float64, Int64, Sample, ratio
 
 SWAPS = 2000
 """Random swaps of a randomisation test: its smallest p is 1 / 2001."""
@@ -225,10 +225,17 @@ def randomisation(paired: Paired, seed: int = SEED, swaps: int = SWAPS) -> float
     generator = np.random.default_rng(seed)
     extreme = 0
     for size in blocks(swaps, max(rows.shape)):
-        mixed = base + generator.binomial(count, 0.5, size=(size, len(count))) @ gap
+        mixed = base + _swapped(generator, count, size) @ gap
         values = np.abs(left.statistic(mixed) - right.statistic(total - mixed))
         extreme += int((values >= observed - 1e-12).sum())
     return (1 + extreme) / (1 + swaps)
+
+
+def _swapped(generator: np.random.Generator, count: Int64, size: int) -> Float64:
+    """How many units of each of D kinds are swapped: float64 [size, D]."""
+    if (count == 1).all():
+        return generator.integers(2, size=(size, len(count)), dtype=np.uint8).astype(np.float64)
+    return generator.binomial(count, 0.5, size=(size, len(count))).astype(np.float64)
 
 
 def holm(p: Sequence[float]) -> list[float]:

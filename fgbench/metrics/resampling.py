@@ -71,22 +71,33 @@ def resampled(sums: Float64, *statistics: Statistic, resamples: int = RESAMPLES,
     Returns:
         float64 [B] for each statistic.
     """
-    rows, weights = distinct(sums)
+    rows, count = distinct(sums)
     generator = np.random.default_rng(seed)
     found: list[list[Float64]] = [[] for _ in statistics]
     for size in blocks(resamples, max(rows.shape)):
-        total = generator.multinomial(len(sums), weights / len(sums), size=size) @ rows
+        total = _drawn(generator, count, size) @ rows
         for values, statistic in zip(found, statistics, strict=True):
             values.append(statistic(total))
     return [np.concatenate(values) for values in found]
 
 
 def distinct(sums: Float64) -> tuple[Float64, Int64]:
-    """The different rows [D, k], and how many units have each (int64 [D])."""
-    if sums.shape[1] > len(sums) or sums.shape[1] > 16:  # long rows differ
-        return sums, np.ones(len(sums), dtype=np.int64)
-    rows, count = np.unique(sums, axis=0, return_counts=True)
-    return rows, count
+    """The different rows [D, k], and how many units have each (int64 [D]); all rows if most of them differ."""
+    if sums.shape[1] <= 16:  # long rows differ
+        rows, count = np.unique(sums, axis=0, return_counts=True)
+        if 2 * len(rows) <= len(sums):
+            return rows, count
+    return sums, np.ones(len(sums), dtype=np.int64)
+
+
+def _drawn(generator: np.random.Generator, count: Int64, size: int) -> Int64:
+    """How often each of D kinds of units is drawn in as many draws as there are units: int64 [size, D]."""
+    units = int(count.sum())
+    if units > len(count):
+        return generator.multinomial(units, count / units, size=size)
+    # The same, faster where every unit is a kind of its own.
+    drawn = generator.integers(units, size=(size, units)) + np.arange(size)[:, None] * units
+    return np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units)
 
 
 def interval(

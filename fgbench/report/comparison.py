@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -16,8 +15,6 @@ from fgbench.compare.comparison import Compared, Row
 from fgbench.compare.paper import ROUNDING, WithPaper
 from fgbench.compare.protocol import Difference
 from fgbench.metrics.pairing import MCNEMAR, RANDOMISATION
-
-Said = TypeVar("Said")
 
 LEVEL = 0.05
 """Corrected p at which a difference is marked."""
@@ -62,11 +59,11 @@ def paper_table(found: WithPaper) -> RenderableType:
     table.add_column("Diff.", justify="right")
     table.add_column("1 item", justify="right", style="dim")
     table.add_column("")
-    notes: dict[tuple[Difference, ...], int] = {}
+    notes: dict[str, int] = {}
     for row in found.rows:
         verdict = row.verdict if row.comparable else "≠"
         if row.differing:
-            verdict += f" {notes.setdefault(row.differing, len(notes) + 1)})"
+            verdict += f" {notes.setdefault(_listed(row.differing), len(notes) + 1)})"
         table.add_row(
             _name(row.dataset, row.subset, row.metric),
             f"{row.measured:.1f}",
@@ -81,11 +78,13 @@ def paper_table(found: WithPaper) -> RenderableType:
         lines.append("The paper does not have this model: shown is its reference row.")
     if any(not row.comparable for row in found.rows):
         lines.append("≠ not comparable, for what differs (measured | published):")
-    lines += [f"{number}) {'; '.join(map(str, differing))}." for differing, number in notes.items()]
+    lines += [f"{number}) {differing}." for differing, number in notes.items()]
     lines.append(
         f"Printed values are rounded: ±{ROUNDING}, and up to ±{2 * ROUNDING} where they were rounded twice. 1 item: "
         "what one more right answer adds."
     )
+    if not found.rows:
+        lines = ["Nothing to compare."]
     if found.without:
         lines.append(f"The paper prints nothing in this row for: {', '.join(found.without)}.")
     return Group(table, *(Text(line, style="dim") for line in (*lines, *found.notes)))
@@ -146,6 +145,8 @@ def _values(row: Row) -> Iterator[str]:
 
 def _explained(found: Compared) -> Iterator[str]:
     """What the table does not say by itself."""
+    if not found.rows:
+        yield "The two have no dataset in common: nothing to compare."
     tests = {row.paired.test: None for row in found.rows if row.paired}
     if tests:
         number = sum(row.paired is not None for row in found.rows)
@@ -159,11 +160,12 @@ def _explained(found: Compared) -> Iterator[str]:
             "Mean: over datasets, the main scores of each averaged first. Datasets count as independent; p is not "
             "corrected."
         )
-    differing = ((row.differing, row.dataset) for row in found.rows if row.differing)
-    for fields, names in _grouped(differing).items():
-        decisive = [each for each in fields if each.decisive]
-        kind = "≠ not comparable, they differ in" if decisive else "compared, although they differ in"
-        yield f"{', '.join(names)}: {kind} (A | B) {'; '.join(map(str, decisive or fields))}."
+    unlike = ((_listed(row.differing), row.dataset) for row in found.rows if not row.comparable)
+    for fields, names in _grouped(unlike).items():
+        yield f"{', '.join(names)}: ≠ not comparable, they differ in (A | B) {fields}."
+    alike = ((_listed(row.differing), row.dataset) for row in found.rows if row.comparable and row.differing)
+    for fields, names in _grouped(alike).items():
+        yield f"{', '.join(names)}: compared, although they differ in (A | B) {fields}."
     remarks = ((row.remark, row.dataset) for row in found.rows if row.remark and row.comparable)
     for remark, names in _grouped(remarks).items():
         yield f"{', '.join(names)}: {remark}"
@@ -173,9 +175,14 @@ def _explained(found: Compared) -> Iterator[str]:
     yield from found.notes
 
 
-def _grouped(pairs: Iterable[tuple[Said, str]]) -> dict[Said, list[str]]:
+def _listed(differing: Sequence[Difference]) -> str:
+    """The decisive fields or, if there are none, those worth knowing."""
+    return "; ".join(str(each) for each in [each for each in differing if each.decisive] or differing)
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Names by what is said of them, each once."""
-    found: dict[Said, dict[str, None]] = {}
+    found: dict[str, dict[str, None]] = {}
     for said, name in pairs:
         found.setdefault(said, {})[name] = None
     return {said: list(names) for said, names in found.items()}

@@ -39,7 +39,11 @@ def test_a_table_for_people_and_a_limit_that_shows(shell: Shell, fixed_data: Dat
     assert "FG-OVD" in done.stdout
     assert "trivial" in done.stdout
     folder = shell.folder / "results/fgclip2-untrained"
-    assert sorted(path.name for path in folder.iterdir()) == ["fg-ovd.limit-2.items.npz", "fg-ovd.limit-2.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "fg-ovd.limit-2.attributes.csv",
+        "fg-ovd.limit-2.items.npz",
+        "fg-ovd.limit-2.json",
+    ]
     record = json.loads((folder / "fg-ovd.limit-2.json").read_text(encoding="utf-8"))
     assert record["arguments"]["effective"]["limit"] == 2
     assert record["counts"]["expected"] == 8
