@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from fgbench.spec import (
 
 from .boxes import LabelledBoxes, read_boxclass_cn, read_coco_boxes, read_lvis_boxes
 from .labelled import class_prompts, label_samples, score_labels
+from .strata import Table, breakdown, by_frequency, by_size
 
 _TIE = "among equal similarities the lower class index comes first"
 
@@ -183,12 +184,24 @@ class BoxClassification:
             outcomes={"id": boxes.ids[kept], "image": boxes.image_index[kept], "rank": result.rank}
             | {f"in/{name}": mask for name, mask in subsets.items()},
             ties={"rank": result.ties},
+            tables=_tables(boxes, kept, result.rank, spec.metrics) if len(kept) else {},
         )
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
         """See :class:`fgbench.spec.HasSamples`; boxes of one picture stay together."""
         subsets = {name.removeprefix("in/"): mask for name, mask in outcomes.items() if name.startswith("in/")}
         return label_samples(outcomes["id"], outcomes["rank"], outcomes["image"], subsets, spec.metrics)
+
+
+def _tables(
+    boxes: LabelledBoxes, kept: npt.NDArray[np.int64], rank: npt.NDArray[np.int64], metrics: Sequence[str]
+) -> dict[str, Table]:
+    """All boxes by size, and by frequency of their class where the file tells it."""
+    right = {metric: rank < int(metric.removeprefix("top")) for metric in metrics}
+    found = {"sizes": breakdown("size", by_size(boxes.boxes[kept]), right)}
+    if boxes.frequency:
+        found["frequency"] = breakdown("frequency", by_frequency(boxes.frequency, boxes.label[kept]), right)
+    return found
 
 
 TASK = BoxClassification(

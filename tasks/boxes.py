@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +33,7 @@ class LabelledBoxes:
         classes: names as used in prompts.
         size: number of annotations considered, rejected ones included, by subset.
         rejected: annotations without an item, by reason.
+        frequency: LVIS: ``r``, ``c`` or ``f`` of each class; else empty.
         notes: for the reader of the result.
     """
 
@@ -45,6 +46,7 @@ class LabelledBoxes:
     classes: list[str]
     size: Mapping[str, int]
     rejected: Counter[str] = field(default_factory=Counter)
+    frequency: Sequence[str] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -186,5 +188,6 @@ def _boxes(
         classes=classes,
         size={whole: rows.considered},
         rejected=rows.rejected,
+        frequency=[coco.frequencies[category] for category in coco.categories] if coco.frequencies else (),
         notes=notes,
     )

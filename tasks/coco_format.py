@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as field_
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class CocoFile:
         annotations: annotation rows in file order.
         categories: class name by id, in ascending order of id; empty for caption files.
         categories_sorted: was that also their order in the file?
+        frequencies: LVIS: ``r``, ``c`` or ``f`` by id; empty unless every category has one.
     """
 
     path: Path
@@ -28,6 +30,7 @@ class CocoFile:
     annotations: list[dict[str, Any]]
     categories: dict[int, str]
     categories_sorted: bool = True
+    frequencies: Mapping[int, str] = field_(default_factory=dict)
 
     def by_image(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
         """(image id, where, annotation): by ascending image id, then in file order; images not listed come last.
@@ -65,7 +68,11 @@ def read_coco(path: Path, *, categories: bool = False) -> CocoFile:
     for index, row in enumerate(annotations):
         if not isinstance(row, dict):
             raise DataError(f"{path}: annotations[{index}] should be an object, found {row!r:.60}.")
-    return CocoFile(path, dict(sorted(images.items())), annotations, names, list(classes) == sorted(classes))
+    letters = {number: str(row.get("frequency")) for number, row in classes.items()}
+    frequencies = letters if set(letters.values()) <= {"r", "c", "f"} else {}
+    return CocoFile(
+        path, dict(sorted(images.items())), annotations, names, list(classes) == sorted(classes), frequencies
+    )
 
 
 def rows_by_id(content: dict[str, Any], name: str, path: Path) -> dict[int, dict[str, Any]]:

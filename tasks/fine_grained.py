@@ -26,6 +26,8 @@ from fgbench.spec import (
     TextProtocol,
 )
 
+from .attributes import by_attribute
+
 _TEST_TYPES = {"hard": "1_attributes", "medium": "2_attributes", "easy": "3_attributes", "trivial": "shuffle_negatives"}
 _FILES = {
     "hard": "h_attributes_llava.jsonl",
@@ -149,7 +151,7 @@ class FineGrained:
         }
 
     def score(self, spec: DatasetSpec, loaded: Loaded, features: Mapping[str, Embeddings]) -> Scores:
-        """Accuracy per subset over the items whose region has an embedding."""
+        """Accuracy per subset over the items whose region has an embedding, and by the attribute that differs."""
         items: _Items = loaded.items
         regions, texts = features["regions"], features["texts"]
         scores: list[Score] = []
@@ -167,7 +169,12 @@ class FineGrained:
                 f"{subset}/image": items.image_index[kept],
                 f"{subset}/margin": choices.margin,
             }
-        return Scores(scores, int(regions.ok.sum()), regions.reasons(), outcomes, ties)
+        kept = np.flatnonzero(regions.ok & (items.subset != "trivial"))
+        table = by_attribute(
+            regions.vectors[kept], texts.vectors, items.candidates[kept], items.texts, items.subset[kept]
+        )
+        tables = {"attributes": table} if len(kept) else {}
+        return Scores(scores, int(regions.ok.sum()), regions.reasons(), outcomes, ties, tables=tables)
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
         """See :class:`fgbench.spec.HasSamples`; items on one picture stay together."""

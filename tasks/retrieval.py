@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from fgbench.metrics.ranks import best_per_query, recall_at, target_ranks
 from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, ImageRef, Images, Request, Texts
 from fgbench.spec import DatasetSpec, Loaded, MetricKey, PublishedCell, Score, Scores
+
+from .strata import Table, breakdown, by_length
 
 MAIN = (MetricKey("*", "i2t_r1"), MetricKey("*", "t2i_r1"))
 """What the paper prints of every retrieval set."""
@@ -132,6 +134,7 @@ class Retrieval:
                 "t2i_image": owner,
             },
             ties={"i2t": len(np.unique(owner[image_to_text.tied])), "t2i": int(text_to_image.tied.sum())},
+            tables={"caption-length": _by_length(items, ok, ranks, spec.metrics)} if ok.any() else {},
         )
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
@@ -150,3 +153,16 @@ class Retrieval:
             names, units = queries[direction]
             found[MetricKey("*", metric)] = Sample.mean(names, outcomes[f"{direction}_rank"] < int(k), "image", units)
         return found
+
+
+def _by_length(
+    items: _Items, ok: npt.NDArray[np.bool_], ranks: Mapping[str, npt.NDArray[np.int64]], metrics: Sequence[str]
+) -> Table:
+    """Captions in quarters by length, as encoded; image to text too where a picture has one caption."""
+    texts = [text for text, kept in zip(items.texts, ok[items.owner], strict=True) if kept]
+    right = {}
+    for metric in metrics:
+        direction, _, k = metric.partition("_r")
+        if len(ranks[direction]) == len(texts):
+            right[metric] = ranks[direction] < int(k)
+    return breakdown("characters", by_length(texts), right)

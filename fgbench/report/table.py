@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from fgbench.report.paper import EDITION, REFERENCE, foreign_protocol, published
 from fgbench.report.remarks import SENTENCES, remarks
@@ -33,7 +33,7 @@ def results_table(
     own = tuple(model["paper"]) if model["paper"] else None
     method, backbone = own or REFERENCE
     table = Table(title=f"{escape(model['name'])} [dim](percent)[/dim]", title_justify="left")
-    table.add_column("Dataset", min_width=24)
+    table.add_column("Dataset", min_width=22)
     table.add_column("Subset")
     table.add_column("Metric")
     table.add_column("Score", justify="right", style="bold")
@@ -62,7 +62,7 @@ def results_table(
                 title,
                 "" if key.subset == "*" else key.subset,
                 key.metric,
-                f"{100 * score['value']:.1f}",
+                _with_interval(score),
                 "–" if paper is None else f"{paper:.1f}",
                 f"{score['n']:,}",
             )
@@ -80,8 +80,22 @@ def results_table(
         )
         for protocol, cells in apart.items()
     )
+    if any(score.get("interval") for record in records for score in record["scores"]):
+        lines.append(
+            Text(
+                "±: half of the 95 % interval; the records hold both ends, which lie unevenly near 0 and 100.",
+                style="dim",
+            )
+        )
     lines.extend(Text(f"Note: {note}", style="yellow") for note in model["notes"])
     return Group(table, *lines)
+
+
+def _with_interval(score: Mapping[str, Any]) -> str:
+    """Score in percent, with half the width of its interval."""
+    shown = f"{100 * score['value']:.1f}"
+    interval = score.get("interval")
+    return f"{shown} [dim]±{50 * (interval['high'] - interval['low']):.1f}[/dim]" if interval else shown
 
 
 def _remarks(record: Record, notes: dict[str, list[str]]) -> str:
