@@ -45,6 +45,6 @@ def start(*, scripts: bool = True) -> Any:
 
 
 def resize(browser: Any, width: int, height: int) -> None:
-    """Show the page as on a screen of this size, in CSS pixels."""
+    """Show pages as on a screen of this size, in CSS pixels; quick while an empty page is open."""
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)

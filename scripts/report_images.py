@@ -52,8 +52,8 @@ def main() -> None:
 
 def photograph(browser: Any, page: Path, width: int, height: int, language: str, theme: str, place: str) -> bytes:
     """A PNG of the page, from an element downwards."""
-    resize(browser, width, height)
     browser.get("about:blank")
+    resize(browser, width, height)
     browser.get(page.resolve().as_uri() + (place if place.startswith("#r") else ""))
     browser.execute_script(
         "for (const id of ['language-' + arguments[0], 'theme-' + arguments[1]]) document.getElementById(id).click();"

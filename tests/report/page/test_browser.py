@@ -165,10 +165,13 @@ def test_the_csv_has_all_rows_and_no_formulas(page: Any) -> None:
     assert HOSTILE[0] in {row["model"] for row in rows}
 
 
-def test_nothing_overflows_a_phone(page: Any) -> None:
-    resize(page, 375, 800)
-    widths = page.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+def test_nothing_overflows_a_phone(browser: Any, place: str) -> None:
+    browser.get("about:blank")
+    resize(browser, 375, 800)
+    browser.get(place)
+    widths = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+    browser.get("about:blank")
+    resize(browser, 1280, 900)
     assert widths[0] <= widths[1] == 375
 
 
