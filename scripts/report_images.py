@@ -23,8 +23,6 @@ IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 VIEWS = {
     "report": (1200, 900, "en", "light", "body"),
     "report-zh-dark": (1200, 900, "zh", "dark", ".heat"),
-    "report-phone": (390, 844, "en", "light", "#scope-miniature"),
-    "report-details": (1200, 760, "en", "light", "#r0"),
 }
 """Width, height, language, theme, and what is at the top of the picture."""
 
@@ -44,17 +42,14 @@ def main() -> None:
     with start() as browser:
         for name, view in VIEWS.items():
             save(IMAGES / f"{name}.png", photograph(browser, page, *view))
-    for name in ("miniature-radar.en.png", "miniature-bars.en.png"):
-        save(
-            IMAGES / f"report-{name.split('-')[1].split('.')[0]}.png", (arguments.results / "plots" / name).read_bytes()
-        )
+    save(IMAGES / "report-radar.png", (arguments.results / "plots" / "miniature-radar.en.png").read_bytes())
 
 
 def photograph(browser: Any, page: Path, width: int, height: int, language: str, theme: str, place: str) -> bytes:
     """A PNG of the page, from an element downwards."""
     browser.get("about:blank")
     resize(browser, width, height)
-    browser.get(page.resolve().as_uri() + (place if place.startswith("#r") else ""))
+    browser.get(page.resolve().as_uri())
     browser.execute_script(
         "for (const id of ['language-' + arguments[0], 'theme-' + arguments[1]]) document.getElementById(id).click();"
         "document.querySelector(arguments[2]).scrollIntoView()",
