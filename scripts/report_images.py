@@ -1,7 +1,7 @@
 """The pictures of docs/report.md: ``python -m scripts.report_images --results FOLDER``.
 
 Evaluates the miniature suite's models into the folder (a second time takes what is stored), writes the page beside the
-records and photographs it in Chromium. The pictures are reduced to 256 colours: no gradients are on them.
+records and photographs it in Chromium.
 """
 
 from __future__ import annotations
@@ -60,11 +60,10 @@ def photograph(browser: Any, page: Path, width: int, height: int, language: str,
 
 
 def save(path: Path, png: bytes) -> None:
-    """Write a picture with 256 colours."""
-    with Image.open(io.BytesIO(png)) as picture:
-        reduced = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    """Write a picture as small as it goes."""
     buffer = io.BytesIO()
-    reduced.save(buffer, format="PNG", optimize=True)
+    with Image.open(io.BytesIO(png)) as picture:
+        picture.convert("RGB").save(buffer, format="PNG", optimize=True)
     write_atomic(path, buffer.getvalue())
     print(f"{path.name}: {len(buffer.getvalue()) // 1000} kB")
 
