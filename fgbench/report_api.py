@@ -43,7 +43,7 @@ def report(results: str | Path, output: str | Path | None = None, *, plots: str 
 
     Args:
         results: folder as written by :func:`fgbench.evaluate`, or the folder of one model in it.
-        output: the HTML file; None for ``report.html`` in the results folder.
+        output: the HTML file, or a folder that is there; None for ``report.html`` in the results folder.
         plots: folder for the figures, as SVG and PNG; None for none.
 
     Raises:
@@ -58,6 +58,8 @@ def report(results: str | Path, output: str | Path | None = None, *, plots: str 
     shown, scopes = build(gathered.found, specs, titles, list(selection.datasets()))
     content = render(shown, scopes, gathered.left_out, specs=specs, titles=titles, version=fgbench.__version__)
     page = Path(output) if output is not None else Path(results) / "report.html"
+    if page.is_dir():
+        page /= "report.html"
     write_atomic(page, content)
     figures: list[Path] = []
     notes: list[str] = []

@@ -20,6 +20,7 @@ def test_the_page_lies_in_the_results_folder_unless_another_place_is_named(tmp_p
     assert (written.models, written.datasets, written.records, written.left_out) == (2, 2, 3, [])
     assert written.size == written.page.stat().st_size
     assert report(results, tmp_path / "new/page.html").page.read_bytes() == written.page.read_bytes()
+    assert report(results, tmp_path / "new").page == tmp_path / "new/report.html"
 
 
 def test_a_page_in_the_folder_is_no_record(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fgbench.report.page.view import Result
+from fgbench.results.record import Record
 
 _DEPTH = 6
 _LISTED = 60
@@ -61,12 +62,23 @@ def record_facts(result: Result, shared: ModelFacts) -> list[Facts]:
         Facts("protocol", flat(record["protocol"])),
         Facts("data", flat(record.get("data", {}))),
     ]
+    facts.append(Facts("intervals", _intervals(record)))
     for part in shared.facts:
         known = set(part.rows)
         differing = [row for row in flat(record[part.title]) if row not in known]
         if differing:
             facts.append(Facts(f"{part.title}_differing", differing))
     return [each for each in facts if each.rows]
+
+
+def _intervals(record: Record) -> list[tuple[str, str]]:
+    """How the intervals were made: each field with the values that occur."""
+    found: dict[str, list[str]] = {}
+    for score in record["scores"]:
+        for field, value in flat(score.get("interval") or {}):
+            if field not in ("low", "high") and value not in found.setdefault(field, []):
+                found[field].append(value)
+    return [(field, "; ".join(values)) for field, values in found.items()]
 
 
 def flat(content: Any, path: str = "", depth: int = 0) -> list[tuple[str, str]]:

@@ -39,6 +39,17 @@ def test_what_a_folders_records_share_is_said_once() -> None:
     assert differing["environment_differing"] == [("precision", "bf16")]
 
 
+def test_a_record_says_how_its_intervals_were_made() -> None:
+    content = record("coco")
+    for score, unit in zip(content["scores"], ("image", "category"), strict=True):
+        score["interval"] |= {"method": "bootstrap", "unit": unit}
+    shown = result(0, content)
+    facts = {each.title: dict(each.rows) for each in record_facts(shown, model_facts([shown])[0])}
+    assert facts["intervals"] == {"method": "bootstrap", "unit": "image; category"}
+    without = result(0, record("coco", interval=False))
+    assert "intervals" not in [each.title for each in record_facts(without, model_facts([without])[0])]
+
+
 def test_a_record_shows_protocol_counts_by_reason_and_fingerprints(tmp_path: Path) -> None:
     shown = result(0, record("coco", counts={"evaluated": 4998, "skipped": {"image_missing": 2}}))
     (shared,) = model_facts([shown])
