@@ -190,9 +190,8 @@ def _naflex(checkpoint: Checkpoint, budget: int | None) -> Parts:
 
     def encode(batch: Mapping[str, Tensor], dense: bool) -> ImageFeatures:
         pixels, real = model.fgbench_pixels(batch["patches"], batch["shape"])
-        output = model.get_image_features(
-            pixel_values=pixels, pixel_attention_mask=real.int(), spatial_shapes=batch["shape"]
-        )
+        there = batch["shape"].to(pixels.device, non_blocking=True)  # transformers computes with it
+        output = model.get_image_features(pixel_values=pixels, pixel_attention_mask=real.int(), spatial_shapes=there)
         if not dense:
             return ImageFeatures(output.pooler_output)
         tokens = map_value(model.vision_model.head, output.last_hidden_state)

@@ -128,9 +128,7 @@ def _dual_encoder(
     mode = settings.region_mode or info.region_default
     if mode == "roi" and info.dense is None:
         raise UsageError(f"{info.name} has no dense features, so --region-mode roi is impossible. Use crop.")
-    place(adapter.module, device)
-    identity = _identified(adapter, settings, ranks)
-    folder = settings.features / identity.fingerprint
+    identity, folder = _placed(adapter, settings, device, ranks)
     store = _opened(FeatureStore, folder, settings, ranks)
     answers = _opened(AnswerStore, folder / "answers", settings, ranks)
     if settings.batch_size is None and device.type == "cuda":
@@ -166,9 +164,8 @@ def _generator(
 ) -> Running:
     from fgbench.runner.generation import GenerationEngine
 
-    place(generator.module, device)
-    identity = _identified(generator, settings, ranks)
-    store = _opened(AnswerStore, settings.features / identity.fingerprint, settings, ranks)
+    identity, folder = _placed(generator, settings, device, ranks)
+    store = _opened(AnswerStore, folder, settings, ranks)
     return Running(
         GenerationEngine(generator, device, settings.precision, effective["batch_size"], store, ranks),
         _result_name(generator.info.name, settings.precision, {}),
@@ -187,9 +184,8 @@ def _segmenter(
 ) -> Running:
     from fgbench.runner.segmenting import SegmenterEngine
 
-    place(segmenter.module, device)
-    identity = _identified(segmenter, settings, ranks)
-    store = _opened(AnswerStore, settings.features / identity.fingerprint, settings, ranks)
+    identity, folder = _placed(segmenter, settings, device, ranks)
+    store = _opened(AnswerStore, folder, settings, ranks)
     return Running(
         SegmenterEngine(segmenter, device, settings.precision, store, ranks),
         _result_name(segmenter.info.name, settings.precision, {}),
@@ -203,10 +199,12 @@ def _segmenter(
     )
 
 
-def _identified(model: Model, settings: Settings, ranks: Ranks) -> Identity:
+def _placed(model: Model, settings: Settings, device: torch.device, ranks: Ranks) -> tuple[Identity, Path]:
+    """Move a model to its device; who it is, the same on all ranks, and the folder of its stores."""
+    place(model.module, device)
     identity = identify(model, settings.precision + " compiled" * settings.compile)
     ranks.agree("the model (its weights, settings and code)", identity.fingerprint)
-    return identity
+    return identity, settings.features / identity.fingerprint
 
 
 def _largest_batch(adapter: Adapter, settings: Settings, device: torch.device, identity: Identity, ranks: Ranks) -> int:

@@ -9,6 +9,7 @@ resumed run repeats exactly the chunks it lacks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +78,9 @@ class JobBuilder:
         return self._strings(request)
 
     def image_chunks(self) -> list[list[ImageJob]]:
-        """All pictures, those with equal views next to each other, in chunks of about ``CHUNK_PASSES`` passes."""
+        """All pictures, those with equal views next to each other, in chunks of nearly equal size, of about
+        ``CHUNK_PASSES`` passes or less.
+        """
         jobs = [
             ImageJob(
                 self._images_by_digest[digest],
@@ -88,12 +91,14 @@ class JobBuilder:
             for digest, passes in self._passes.items()
         ]
         jobs.sort(key=lambda job: tuple((each.cut.crop is not None, each.cut.view) for each in job.passes))
+        total = sum(len(job.passes) for job in jobs)
+        size = ceil(total / ceil(total / CHUNK_PASSES)) if total else 0  # so that two processes get equal shares of two
         chunks: list[list[ImageJob]] = []
         room = 0
         for job in jobs:
             if room <= 0:
                 chunks.append([])
-                room = CHUNK_PASSES
+                room = size
             chunks[-1].append(job)
             room -= len(job.passes)
         return chunks

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,43 @@ class TestRelaunch:
         monkeypatch.setenv("OMP_NUM_THREADS", "5")
         relaunch(2, "cpu", [program, "eval"])
         assert started == [(2, sys.executable, ("-m", "fgbench", "eval"), "5")]
+
+    @pytest.mark.parametrize(
+        ("ended", "code"), [({0: 3, 1: -15}, 3), ({0: -15, 1: 2}, 2), ({0: 130}, 130), ({1: 1, 0: 1}, 1)]
+    )
+    def test_the_exit_code_is_that_of_the_process_that_failed(
+        self, ended: dict[int, int], code: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fail_with(monkeypatch, ended)
+        assert relaunch(2, "cpu", ["fgbench"]) == code
+
+    def test_a_killed_process_cannot_say_so_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        fail_with(monkeypatch, {1: -9})
+        with pytest.raises(RankError, match=r"ended by signal 9.*lack of memory.*the same command continues") as found:
+            relaunch(2, "cpu", ["fgbench"])
+        assert not found.value.relayed
+
+    def test_a_signal_to_the_launcher_is_an_exit_code(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from torch.distributed.elastic.multiprocessing.api import SignalException
+
+        fail_with(monkeypatch, SignalException("interrupted", signal.SIGINT))
+        assert relaunch(2, "cpu", ["fgbench"]) == 130
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, failure: dict[int, int] | Exception) -> None:
+    """Let the launcher fail: with exit codes by rank, or an exception."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+    from torch.distributed.launcher import api
+
+    def elastic_launch(config: Any, entry: str) -> Any:
+        def run(*arguments: str) -> None:
+            if isinstance(failure, Exception):
+                raise failure
+            raise ChildFailedError(
+                "fgbench", {rank: ProcessFailure(rank, 1, code, "none") for rank, code in failure.items()}
+            )
+
+        return run
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(api, "elastic_launch", elastic_launch)

@@ -23,6 +23,7 @@ from fgbench.requests import (
     RegionScores,
 )
 from fgbench.runner import jobs
+from fgbench.runner.device import Precision
 from fgbench.runner.embedding import EmbeddingEngine
 from fgbench.runner.encode import Encoder
 from fgbench.runner.engine import Clock
@@ -173,12 +174,18 @@ def scored(pictures: list[ImageRef]) -> RegionScores:
 
 
 class TestRegionScores:
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     @pytest.mark.parametrize("mode", ["roi", "crop"])
-    def test_equal_what_the_stored_embeddings_give(self, tmp_path: Path, mode: RegionMode) -> None:
+    def test_equal_what_the_stored_embeddings_give(
+        self, tmp_path: Path, mode: RegionMode, precision: Precision
+    ) -> None:
+        """Also in half precision: pooling, similarities and normalisers are not."""
         pictures = save_pictures(tmp_path, 3)
         request = scored(pictures)
         regions = Regions(pictures, request.image_index, request.boxes)
-        engine = executed(fake_encoder(FakeAdapter(), tmp_path / "store"), {"s": request, "r": regions}, mode)
+        encoder = fake_encoder(FakeAdapter(), tmp_path / "store")
+        encoder.precision = precision
+        engine = executed(encoder, {"s": request, "r": regions}, mode)
         answers = engine.answers("x").answers
         found: ClassScores = answers["s"]
         embeddings = answers["r"]
