@@ -16,6 +16,7 @@ from fgbench.report.table import results_table
 
 if TYPE_CHECKING:
     from fgbench.api import Evaluation
+    from fgbench.plan_api import Estimate
     from fgbench.sweep_api import Sweep
 
 _PLAN = {
@@ -80,6 +81,38 @@ def print_plan(summary: Mapping[str, Any]) -> None:
             console.print(
                 Text(f"{name}: {row['missing']:,} pictures named by the annotations are not on disk.", style="yellow")
             )
+
+
+def print_estimate(cost: Estimate) -> None:
+    """Time and disk per dataset alone and of all together, with ranges; memory."""
+    console = Console()
+    title = f"Estimate for {cost.model} on {cost.device}"
+    table = Table(title=title, title_justify="left", show_footer=True, box=box.SIMPLE_HEAVY, collapse_padding=True)
+    table.add_column("Dataset alone", footer="all together", no_wrap=True)
+    for head, pick in (
+        ("Time", lambda each: _duration(each.seconds.expected)),
+        ("from", lambda each: _duration(each.seconds.low)),
+        ("to", lambda each: _duration(each.seconds.high)),
+        ("Disk", lambda each: _bytes(each.disk.expected)),
+    ):
+        table.add_column(head, justify="right", footer=pick(cost.total))
+    for name, each in cost.datasets.items():
+        seconds = each.seconds
+        table.add_row(name, *map(_duration, (seconds.expected, seconds.low, seconds.high)), _bytes(each.disk.expected))
+    console.print(table)
+    console.print(Text(f"Memory: about {_bytes(cost.memory)}. Reading and scoring are not counted.", style="dim"))
+    for name, reason in cost.left_out.items():
+        console.print(Text(f"{name}: no estimate, {reason}.", style="yellow"))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], leave_out: Sequence[str] = ()) -> None:
