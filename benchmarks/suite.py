@@ -113,14 +113,11 @@ def figures(options: Options) -> Iterator[Figure]:
             ours.append(time.perf_counter() - start)
             start = time.perf_counter()
             loop = Loop(load_adapter(model))
-            scores = {
-                planned.spec.id: planned.task.score(
-                    planned.spec,
-                    planned.loaded,
-                    loop.answer(planned.spec.id, planned),  # type: ignore[arg-type]
-                )
-                for planned in plan(dataset=DATASETS, data_root=root, limit=limit).datasets
-            }
+            scores = {}
+            for planned in plan(dataset=DATASETS, data_root=root, limit=limit).datasets:
+                assert planned.loaded is not None
+                answers = loop.answer(planned.spec.id, planned)
+                scores[planned.spec.id] = planned.task.score(planned.spec, planned.loaded, answers)
             theirs.append(time.perf_counter() - start)
             for record in result.records:
                 expected = {(each.subset, each.metric): each.value for each in scores[record["dataset"]].scores}

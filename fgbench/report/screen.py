@@ -89,13 +89,10 @@ def print_estimate(cost: Estimate) -> None:
     title = f"Estimate for {cost.model} on {cost.device}"
     table = Table(title=title, title_justify="left", show_footer=True, box=box.SIMPLE_HEAVY, collapse_padding=True)
     table.add_column("Dataset alone", footer="all together", no_wrap=True)
-    for head, pick in (
-        ("Time", lambda each: _duration(each.seconds.expected)),
-        ("from", lambda each: _duration(each.seconds.low)),
-        ("to", lambda each: _duration(each.seconds.high)),
-        ("Disk", lambda each: _bytes(each.disk.expected)),
-    ):
-        table.add_column(head, justify="right", footer=pick(cost.total))
+    whole = cost.total.seconds
+    for head, value in (("Time", whole.expected), ("from", whole.low), ("to", whole.high)):
+        table.add_column(head, justify="right", footer=_duration(value))
+    table.add_column("Disk", justify="right", footer=_bytes(cost.total.disk.expected))
     for name, each in cost.datasets.items():
         seconds = each.seconds
         table.add_row(name, *map(_duration, (seconds.expected, seconds.low, seconds.high)), _bytes(each.disk.expected))

@@ -68,7 +68,12 @@ def test_a_second_reading_does_not_parse_and_a_changed_file_does(
     assert len(list(kept.iterdir())) == 1
     parsed: list[Path] = []
     parse = json_tables._parsed
-    monkeypatch.setattr(json_tables, "_parsed", lambda place: (parsed.append(place), parse(place))[1])
+
+    def parse_noted(place: Path) -> Any:
+        parsed.append(place)
+        return parse(place)
+
+    monkeypatch.setattr(json_tables, "_parsed", parse_noted)
     read_tables(path, WANTED)
     assert not parsed
     write(path, content(images=[{"id": 9, "file_name": "é9.jpg", "lists": []}, content()["images"][1]]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fgbench.requests import ClassPrompts, ImageRef, Images, LabelMaps, Regions, Texts
+from fgbench.requests import ClassPrompts, ImageRef, Images, LabelMaps, Regions, Request, Texts
 from fgbench.runner.calibration import read_rates, write_rates
 from fgbench.runner.price import PassKind, Range, Rates, TextKindOf, Work, deviation, price, text_kind, work_of
 
@@ -25,8 +25,8 @@ def test_what_datasets_share_is_counted_once() -> None:
     refs = [ImageRef("a"), ImageRef("b"), ImageRef("missing")]
     sizes = {refs[0]: (64, 48), refs[1]: (64, 48)}
     boxes = Regions(refs, np.array([0, 0, 1, 2]), np.tile([1.0, 2, 8, 8], (4, 1)))
-    first = [Images(refs), Texts(["x", "y"], "short")]
-    second = [boxes, Texts(["y"], "short")]
+    first: list[Request] = [Images(refs), Texts(["x", "y"], "short")]
+    second: list[Request] = [boxes, Texts(["y"], "short")]
     work = work_of(adapter.info, adapter.preprocessor, "roi", [first, second], sizes)
     assert (sum(work.passes.values()), work.pictures, sum(work.texts.values())) == (2, 2, 2)
     assert work.rows == 5
