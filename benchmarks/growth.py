@@ -89,7 +89,7 @@ def answers_inputs(count: int) -> tuple[Any, ...]:
 
 def answers(replies: list[str], people: list[list[str]]) -> float:
     """VQA accuracy of TextVQA."""
-    return float(evalai(replies, people).correct.mean())
+    return float(evalai(replies, people).score.mean())
 
 
 Function = Callable[..., Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,8 @@ def figures(options: Options) -> Iterator[Figure]:
         ("per picture, in the worker (the look-up is the device's)", worker, 3),
     ):
         mine, theirs = alternate(
-            lambda function=function: _per_picture(function, pictures, count),
-            lambda: _per_picture(library, pictures, count),
+            partial(_per_picture, function, pictures, count),
+            partial(_per_picture, library, pictures, count),
             runs,
         )
         yield from compared(

@@ -19,6 +19,7 @@ from fgbench.report.table import results_table
 
 if TYPE_CHECKING:
     from fgbench.api import Evaluation
+    from fgbench.plan_api import Estimate
     from fgbench.report_api import Report
     from fgbench.sweep_api import Sweep
 
@@ -100,6 +101,35 @@ def print_plan(summary: Mapping[str, Any]) -> None:
             console.print(
                 Text(f"{name}: {row['missing']:,} pictures named by the annotations are not on disk.", style="yellow")
             )
+
+
+def print_estimate(cost: Estimate) -> None:
+    """Time and disk per dataset alone and of all together, with ranges; memory."""
+    console = Console()
+    title = f"Estimate for {cost.model} on {cost.device}"
+    table = Table(title=title, title_justify="left", show_footer=True, box=box.SIMPLE_HEAVY, collapse_padding=True)
+    table.add_column("Dataset alone", footer="all together", no_wrap=True)
+    whole = cost.total.seconds
+    for head, value in (("Time", whole.expected), ("from", whole.low), ("to", whole.high)):
+        table.add_column(head, justify="right", footer=_duration(value))
+    table.add_column("Disk", justify="right", footer=_bytes(cost.total.disk.expected))
+    for name, each in cost.datasets.items():
+        seconds = each.seconds
+        table.add_row(name, *map(_duration, (seconds.expected, seconds.low, seconds.high)), _bytes(each.disk.expected))
+    console.print(table)
+    console.print(Text(f"Memory: about {_bytes(cost.memory)}. Reading and scoring are not counted.", style="dim"))
+    for name, reason in cost.left_out.items():
+        console.print(Text(f"{name}: no estimate, {reason}.", style="yellow"))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], leave_out: Sequence[str] = ()) -> None:

@@ -90,7 +90,7 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, content: dict[str
 def test_a_wrong_category_is_named(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     path = written(tmp_path, images=IMAGES, annotations=[], categories=rows)
     with pytest.raises(DataError, match=f"{path}: (category 1|categories)"):
-        read_boxes(path).category_names
+        assert read_boxes(path).category_names
 
 
 def test_an_annotation_without_picture_is_named(tmp_path: Path) -> None:
