@@ -1,7 +1,7 @@
 """What a test takes instead of weights, data and a network, in the commands of a page that need them.
 
 Models become small ones that come with fgbench, the data root a copy of the miniature suite, the hub a server on this
-computer; predictions that a reader has are made. What is typed is checked first: the model has to exist.
+computer; predictions that a reader has are made. What is typed is checked first: models and detectors have to exist.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from fgbench import detect_api, models
 from fgbench.data.mini import mini_root
+from fgbench.report import catalogue
 from fgbench.selection import datasets
 
 from ..adapters import tiny_detector
@@ -79,6 +80,7 @@ class StandIns:
                 chats = entry is not None and entry.family.kind == "chat model"
                 typed.set(option, "llava-untrained" if chats else of_mini)
         if typed.name == "detect":
+            assert typed.get("--detector") in {row["id"] for row in catalogue.detectors()}, typed.words
             typed.set("--detector", str(self._detector))
             typed.set("--output", str(self._folder / "proposals"))
 

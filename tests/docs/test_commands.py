@@ -55,6 +55,8 @@ def delegated() -> list[Any]:
 @pytest.mark.parametrize(("command", "place"), delegated())
 def test_another_file_runs_it(command: Command, place: str) -> None:
     """All of its words stand on one line there, in this order."""
+    if not (REPOSITORY / place).parent.is_dir():
+        pytest.skip(f"{place} belongs to the repository and is not in the source distribution")
     lines = [re.findall(r"[^\s'\"]+", line) for line in (REPOSITORY / place).read_text(encoding="utf-8").splitlines()]
     assert any(_contains([word.rpartition("/")[2] for word in line], command) for line in lines), place
 

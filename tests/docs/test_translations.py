@@ -47,3 +47,11 @@ class TestTranslation:
         for english, chinese in zip(sections(page), sections(page.chinese), strict=True):
             assert code(english) == code(chinese), chinese
             assert numbers(english) == numbers(chinese), chinese
+
+    def test_what_is_meant_to_be_bold_is(self, page: Page) -> None:
+        """Markdown does not end it between a punctuation mark and a letter, which is what Chinese text has there."""
+        assert page.chinese
+        for line in page.chinese.prose.splitlines():
+            parts = line.split("**")
+            for bold, after in zip(parts[1::2], parts[2::2], strict=False):
+                assert re.search(r"\w$", bold) or not re.match(r"\w", after), line
