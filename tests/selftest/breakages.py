@@ -329,6 +329,14 @@ def _jpeg(quality: int) -> Patch:
     return _pictures(again)
 
 
+def _noise(picture: Image.Image) -> Image.Image:
+    """One grey level up or down in a tenth of the values: more than decoders of JPEG differ."""
+    values = np.array(picture).astype(np.int16)
+    rng = np.random.default_rng(values.size)
+    values += rng.choice([-1, 0, 1], values.shape, p=[0.05, 0.9, 0.05]).astype(np.int16)
+    return Image.fromarray(values.clip(0, 255).astype(np.uint8))
+
+
 @contextlib.contextmanager
 def _no_change() -> Iterator[None]:
     yield
@@ -337,6 +345,7 @@ def _no_change() -> Iterator[None]:
 HARMLESS = (
     Breakage("again", "nothing, but every text and picture in batches of another composition", _no_change),
     Breakage("batch", "5 pictures per batch", _settings(batch_size=5), texts=True),
+    Breakage("noise", "one grey level up or down in a tenth of the values", _pictures(_noise)),
     Breakage("jpeg", f"every picture saved as JPEG once more, at quality {mini_files.QUALITY}", _jpeg(88)),
     Breakage("bf16", "bfloat16 activations", _settings(precision="bf16"), texts=True),
 )
