@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for breakage in (HARMLESS[0], *BREAKAGES, *HARMLESS[1:]):
         datasets, path = concerned(breakage, light=options.light), work / f"{breakage.id}.json"
         if path.exists():
-            found[breakage.id] = _read(path)
+            found[breakage.id] = read_measured(path)
         elif datasets and (not options.only or breakage.id in options.only):
             encoder = load_adapter(expectation.model) if breakage.id in _UNREMEMBERED else model
             with tempfile.TemporaryDirectory() as folder:
@@ -83,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     put("breakages", matrix(expectation, found, light=options.light))
 
 
-def _read(path: Path) -> Comparison:
+def read_measured(path: Path) -> Comparison:
+    """What an earlier call measured under a breakage."""
     content = json.loads(path.read_text(encoding="utf-8"))
     del content["passed"]
     for score in content["scores"]:
