@@ -6,8 +6,8 @@ Writes a table into docs/miniature-suite.md. Two chance levels stand in it.
 * *dealt*: what the model's own answers give when they are dealt to the items at random. A network with random weights
   favours some texts over others whatever the picture, and a right text that lies between its negatives is seldom the
   extreme one; both is no knowledge, and moves a single draw of weights away from *guess*. Vectors of pictures and
-  regions (and cosines of proposals) are dealt to the items; label maps cannot be dealt to other pictures, so there the
-  names of the predicted classes are.
+  regions are dealt to the items, scores of proposals to the proposals of the same class; label maps cannot be dealt to
+  other pictures, so there the names of the predicted classes are.
 
 Whether a random network agrees with the truth better than its dealt answers is settled over seeds, not over items: the
 items of one network are not independent, for all of them share its accidental preferences. Weights that are random with

@@ -22,10 +22,11 @@ from fgbench import evaluation, selection
 from fgbench.adapters import lmm_frames, naflex
 from fgbench.data.mini import files as mini_files
 from fgbench.metrics import ranks
-from fgbench.requests import ClassPrompts, Embeddings, PredictedMaps, Replies, TextKind
+from fgbench.requests import ClassPrompts, Embeddings, PredictedMaps, RegionScores, Replies, TextKind
 from fgbench.runner import features, generate, label_maps, loading
 from fgbench.spec import DatasetSpec
 from fgbench.tasks import (
+    detection,
     fine_grained,
     label_encodings,
     label_sources,
@@ -174,11 +175,20 @@ def dealt(seed: int) -> Patch:
 
 
 def dealt_scores(seed: int) -> Patch:
-    """Cosines of proposals dealt to the proposals at random."""
+    """How well proposals fit, dealt at random to the proposals of the same class: what a model thinks of the class
+    stays, what it thinks of the region goes. Holds for the default temperature.
+    """
 
-    def changed(original: Callable[..., Any], *args: Any) -> Any:
-        found = original(*args)
-        return replace(found, cosine=np.random.default_rng(seed).permutation(found.cosine))
+    def changed(original: Callable[..., Any], request: RegionScores, *rest: Any) -> Any:
+        found, rng = original(request, *rest), np.random.default_rng(seed)
+        temperature = float(detection.LVIS_VAL.protocol.choice("temperature"))
+        column = list(request.temperatures).index(temperature)
+        shift = temperature * found.log_normaliser[request.pair_box, column]
+        order = np.arange(len(shift))
+        for category in np.unique(request.pair_class):
+            rows = np.flatnonzero(request.pair_class == category)
+            order[rows] = rng.permutation(rows)
+        return replace(found, cosine=((found.cosine - shift)[order] + shift).astype(np.float32))
 
     return _wrapped(features, "_region_scores", changed)
 
