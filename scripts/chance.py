@@ -6,8 +6,8 @@ Writes a table into docs/miniature-suite.md. Two chance levels stand in it.
 * *dealt*: what the model's own answers give when they are dealt to the items at random. A network with random weights
   favours some texts over others whatever the picture, and a right text that lies between its negatives is seldom the
   extreme one; both is no knowledge, and moves a single draw of weights away from *guess*. Vectors of pictures and
-  regions (and cosines of proposals) are dealt to the items; label maps cannot be dealt to other pictures, so there the
-  names of the predicted classes are.
+  regions are dealt to the items, scores of proposals to the proposals of the same class; label maps cannot be dealt to
+  other pictures, so there the names of the predicted classes are.
 
 Whether a random network agrees with the truth better than its dealt answers is settled over seeds, not over items: the
 items of one network are not independent, for all of them share its accidental preferences. Weights that are random with
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,7 +218,7 @@ def rows(found: Mapping[Key, Draws]) -> list[tuple[str, ...]]:
     trained = {
         Key(name, score.subset, score.metric): score.value for name, each in expected.items() for score in each.scores
     }
-    made = []
+    made: list[tuple[str, ...]] = []
     for key, draws in found.items():
         verdict, small = judge(draws), judge(draws, trained[key])
         least, mean, most = (100 * float(each(draws.measured)) for each in (np.min, np.mean, np.max))
@@ -245,23 +244,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=8, help="draws of random weights")
     parser.add_argument("--heavy-seeds", type=int, default=5, help="draws for rows of many texts or long prompts")
     parser.add_argument("--deals", type=int, default=4, help="how often answers are dealt")
+    parser.add_argument("--work", type=Path, required=True, help="folder for results and features: the command resumes")
+    parser.add_argument("--light", action="store_true", help=f"without {', '.join((*HEAVY, *CHAT))}")
     options = parser.parse_args(arguments)
     names = [each.spec.id for each in plan(data_root="mini").datasets]
-    light = [name for name in names if name not in (*CHAT, *HEAVY)]
+    parts = [([name for name in names if name not in (*CHAT, *HEAVY)], options.seeds)]
+    if not options.light:
+        parts += [([name for name in names if name in group], options.heavy_seeds) for group in (HEAVY, CHAT)]
     found: dict[Key, Draws] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for part, seeds in (
-            (light, options.seeds),
-            ([name for name in names if name in HEAVY], options.heavy_seeds),
-            ([name for name in names if name in CHAT], options.heavy_seeds),
-        ):
-            found |= draw(part, range(seeds), options.deals, Path(folder))
+    for datasets, seeds in parts:
+        found |= draw(datasets, range(seeds), options.deals, options.work)
     head = ("row", "metric", "n", "guess", "dealt", "random weights: mean (least–most)", "minus dealt", "trained")
     ordered = sorted(found.items(), key=lambda each: names.index(each[0].dataset))
     outside = [f"{key.dataset} {key.subset}" for key, draws in ordered if not judge(draws).inside]
+    others = ", ".join((*HEAVY, *CHAT))
+    rest = f"{others} were not measured" if options.light else f"{options.heavy_seeds} for {others}"
     said = (
-        f"Percent; {options.seeds} draws of weights, {options.heavy_seeds} for {', '.join((*HEAVY, *CHAT))}; "
-        f"{CONFIDENCE:.0%} intervals. Outside: {', '.join(outside) or 'none'}."
+        f"Percent; {options.seeds} draws of weights ({rest}), answers dealt {options.deals} times; {CONFIDENCE:.0%} "
+        f"intervals. Outside: {', '.join(outside) or 'none'}."
     )
     put("chance", table(head, rows(dict(ordered)), right=(2, 3, 4)) + f"\n\n{said}")
 

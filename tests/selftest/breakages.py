@@ -22,10 +22,11 @@ from fgbench import evaluation, selection
 from fgbench.adapters import lmm_frames, naflex
 from fgbench.data.mini import files as mini_files
 from fgbench.metrics import ranks
-from fgbench.requests import ClassPrompts, Embeddings, PredictedMaps, Replies, TextKind
+from fgbench.requests import ClassPrompts, Embeddings, PredictedMaps, RegionScores, Replies, TextKind
 from fgbench.runner import features, generate, label_maps, loading
 from fgbench.spec import DatasetSpec
 from fgbench.tasks import (
+    detection,
     fine_grained,
     label_encodings,
     label_sources,
@@ -174,11 +175,20 @@ def dealt(seed: int) -> Patch:
 
 
 def dealt_scores(seed: int) -> Patch:
-    """Cosines of proposals dealt to the proposals at random."""
+    """How well proposals fit, dealt at random to the proposals of the same class: what a model thinks of the class
+    stays, what it thinks of the region goes. Holds for the default temperature.
+    """
 
-    def changed(original: Callable[..., Any], *args: Any) -> Any:
-        found = original(*args)
-        return replace(found, cosine=np.random.default_rng(seed).permutation(found.cosine))
+    def changed(original: Callable[..., Any], request: RegionScores, *rest: Any) -> Any:
+        found, rng = original(request, *rest), np.random.default_rng(seed)
+        temperature = float(detection.LVIS_VAL.protocol.choice("temperature"))
+        column = list(request.temperatures).index(temperature)
+        shift = temperature * found.log_normaliser[request.pair_box, column]
+        order = np.arange(len(shift))
+        for category in np.unique(request.pair_class):
+            rows = np.flatnonzero(request.pair_class == category)
+            order[rows] = rng.permutation(rows)
+        return replace(found, cosine=((found.cosine - shift)[order] + shift).astype(np.float32))
 
     return _wrapped(features, "_region_scores", changed)
 
@@ -329,6 +339,14 @@ def _jpeg(quality: int) -> Patch:
     return _pictures(again)
 
 
+def _noise(picture: Image.Image) -> Image.Image:
+    """One grey level up or down in a tenth of the values: more than decoders of JPEG differ."""
+    values = np.array(picture).astype(np.int16)
+    rng = np.random.default_rng(values.size)
+    values += rng.choice([-1, 0, 1], values.shape, p=[0.05, 0.9, 0.05]).astype(np.int16)
+    return Image.fromarray(values.clip(0, 255).astype(np.uint8))
+
+
 @contextlib.contextmanager
 def _no_change() -> Iterator[None]:
     yield
@@ -337,6 +355,7 @@ def _no_change() -> Iterator[None]:
 HARMLESS = (
     Breakage("again", "nothing, but every text and picture in batches of another composition", _no_change),
     Breakage("batch", "5 pictures per batch", _settings(batch_size=5), texts=True),
+    Breakage("noise", "one grey level up or down in a tenth of the values", _pictures(_noise)),
     Breakage("jpeg", f"every picture saved as JPEG once more, at quality {mini_files.QUALITY}", _jpeg(88)),
     Breakage("bf16", "bfloat16 activations", _settings(precision="bf16"), texts=True),
 )

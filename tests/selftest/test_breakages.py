@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from fgbench.models import load_adapter
 from fgbench.selftest.comparison import Comparison
 from fgbench.selftest.expectation import read_expectation
-from scripts.breakages import CODES, concerned, matrix
+from scripts.breakages import CODES, concerned, harmless_table, matrix, read_measured
 
 from .breakages import BREAKAGES, HARMLESS, Breakage
 from .measuring import caught, measure, moved
@@ -70,3 +71,9 @@ def test_the_matrix_says_what_was_caught(run: Run, tmp_path: Path) -> None:
     [line] = [line for line in text.splitlines() if line.startswith("class ids off by one ")]
     assert line.count("##") == 1
     assert f"1 of {len(BREAKAGES)} breakages" in text
+    (tmp_path / "class-off.json").write_text(json.dumps(broken.as_json()))
+    again = read_measured(tmp_path / "class-off.json")
+    assert (again.scores, caught(again), moved(again)) == (broken.scores, caught(broken), moved(broken))
+    table = harmless_table({HARMLESS[0].id: found[BREAKAGES[0].id], HARMLESS[1].id: broken}).splitlines()
+    assert table[2].endswith("| 0 of 2 | 0.00 | – |")
+    assert table[3].endswith("| boxclass-cn |")
