@@ -7,7 +7,7 @@ published layouts put it. The first that exists is taken. A user whose files lie
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -149,7 +149,7 @@ class ImageRoot:
             DataError: the name is absolute, empty or climbs out of the folder.
         """
         parts = _parts(name, where, self.place, self._dataset)
-        expected = ImageRef(self._prefix + "/".join(parts))
+        expected = self._file(parts)
         if self._folders.has(expected.path):
             return expected
         flat = self._prefix + parts[-1]
@@ -161,6 +161,13 @@ class ImageRoot:
             if member:
                 return member
         return expected
+
+    def expected(self, name: str, where: str) -> ImageRef:
+        """Where the picture called ``name`` lies if it is a file of its own; arguments as for :meth:`image`."""
+        return self._file(_parts(name, where, self.place, self._dataset))
+
+    def _file(self, parts: Sequence[str]) -> ImageRef:
+        return ImageRef(self._prefix + "/".join(parts))
 
     def listing(self) -> dict[str, ImageRef]:
         """Every file one folder deep, by ``folder/name``, in sorted order: for sets whose labels are folder names.

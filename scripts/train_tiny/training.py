@@ -46,8 +46,8 @@ class Plan:
     """How to train.
 
     Attributes:
-        steps: in all. The default stops while the tasks are half learnt: a model that has solved them (after 4,000 steps
-            it has) could only show what makes numbers fall.
+        steps: in all. The default stops while the tasks are half learnt: numbers of a model that has solved them (after
+            4,000 steps it has) could only fall.
         schedule: steps over which the learning rate falls.
         batch: pictures per step of 128 patches.
         rate: highest learning rate; it rises for ``warmup`` steps and falls as a cosine after ``looking``.
