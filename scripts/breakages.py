@@ -46,6 +46,7 @@ def concerned(breakage: Breakage, *, light: bool = False) -> list[str]:
         light: leave out rows of many texts, and chat models.
     """
     encoder = [name for name in CODES if name in ENCODER and not ((light or breakage.texts) and name in HEAVY)]
+    encoder = [name for name in encoder if not breakage.only or name in breakage.only]
     return (encoder if breakage.encoder else []) + (list(CHAT) if breakage.chat and not light else [])
 
 
@@ -133,6 +134,9 @@ def matrix(expectation: Expectation, found: dict[str, Comparison], *, light: boo
     verdict = f"{len(done) - len(unnoticed)} of {len(done)} breakages are caught by at least one row."
     if unnoticed:
         verdict += f" Not caught by any: {'; '.join(unnoticed)}."
+    lacking = [each.title for each in BREAKAGES if each.id not in found]
+    if lacking:
+        verdict += f" Not measured: {'; '.join(lacking)}."
     weights = ", ".join(f"{name} {digest[:8]}" for name, digest in expectation.weights.items())
     measured = f"Weights: {weights}."
     return "```text\n" + "\n".join(lines) + f"\n```\n\n{legend}.\n\n{verdict} {measured}"

@@ -61,6 +61,7 @@ class Breakage:
         texts: all texts are encoded anew, so that :data:`HEAVY` datasets are left out of the matrix.
         chat: the chat model's datasets are concerned.
         encoder: the dual encoder's are.
+        only: where one form of data is concerned: the datasets that have it.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Breakage:
     texts: bool = False
     chat: bool = False
     encoder: bool = True
+    only: tuple[str, ...] = ()
 
 
 def _wrapped(place: Any, name: str, change: Callable[..., Any]) -> Patch:
@@ -447,7 +449,8 @@ BREAKAGES = (
         "colours",
         "red and blue of coded labels exchanged",
         _wrapped(label_sources, "object_ids", lambda original, rgb: original(rgb[..., ::-1])),
-        (),
+        ("ade20k-847",),
+        only=("ade20k-847",),
     ),
     Breakage("map-flip", "label maps upside down", _maps(lambda labels: labels[::-1]), ("voc-20", "voc-21")),
     Breakage(
