@@ -409,9 +409,7 @@ BREAKAGES = (
         _corners(lambda c, rows, columns: c * 1.25),
         ("fg-ovd", "coco-box", "lvis-minival"),
     ),
-    Breakage(
-        "xyxy", "x, y, w, h taken too large: w, h measured from 0", _corners(_xywh_as_xyxy), ("fg-ovd", "coco-box")
-    ),
+    Breakage("xyxy", "corners of boxes taken for x, y, w, h", _corners(_xywh_as_xyxy), ("fg-ovd", "coco-box")),
     Breakage("axes", "x and y of boxes exchanged", _corners(_swapped), ("fg-ovd", "coco-box", "lvis-minival")),
     Breakage("half-cell", "regions moved by half a cell (not aligned)", _corners(lambda c, rows, columns: c + 0.5)),
     # Labels
@@ -495,33 +493,37 @@ BREAKAGES = (
     # Chat models
     Breakage(
         "chat-frame",
-        "prompts without the chat frame",
+        "chat: prompts without the chat frame",
         _wrapped(lmm_frames.Frame, "parts", _other_frame),
         chat=True,
         encoder=False,
     ),
     Breakage(
         "chat-prompt",
-        "questions without options and instruction",
+        "chat: questions without options and instruction",
         _wrapped(lmm, "prompts", _bare_question),
         chat=True,
         encoder=False,
     ),
     Breakage(
         "chat-picture",
-        "questions asked about another picture",
+        "chat: questions asked about another picture",
         _wrapped(lmm, "prompts", _next_picture),
         chat=True,
         encoder=False,
     ),
-    Breakage("chat-bgr", "red and blue exchanged", _chat_pictures(_bgr), chat=True, encoder=False),
-    Breakage("chat-flip", "pictures upside down", _chat_pictures(ImageOps.flip), chat=True, encoder=False),
+    Breakage("chat-bgr", "chat: red and blue exchanged", _chat_pictures(_bgr), chat=True, encoder=False),
+    Breakage("chat-flip", "chat: pictures upside down", _chat_pictures(ImageOps.flip), chat=True, encoder=False),
     Breakage(
-        "chat-short", "answers cut after one token", _wrapped(lmm, "prompts", _one_token), chat=True, encoder=False
+        "chat-short",
+        "chat: answers cut after one token",
+        _wrapped(lmm, "prompts", _one_token),
+        chat=True,
+        encoder=False,
     ),
     Breakage(
         "answer-off",
-        "answers compared with the next question's",
+        "chat: answers compared with the next question's",
         _wrapped(lmm.LargeMultimodal, "score", _next_reply),
         chat=True,
         encoder=False,
