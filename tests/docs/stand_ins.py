@@ -123,7 +123,7 @@ class StandIns:
     def _detector(self) -> Path:
         """Of a vocabulary in which no class name of the miniature suite takes more than two tokens."""
         names = [row["name"] for row in self._lvis["categories"]]
-        words = sorted({word for name in names for word in name.replace("_", " ").split()})
+        words = sorted({word for name in names for word in name.lower().replace("_", " ").split()})
         return tiny_detector.build(self._folder / "detector", words, short=72, long=120)
 
     @cached_property
