@@ -1,0 +1,102 @@
+"""Several questions about one picture: the picture is read once, and each question goes on from there by itself.
+
+A picture has five times as many tokens as a question, so reading it once for all of them pays. What a question sees is
+what it sees when it is asked alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from fgbench.adapters.llava_naflex_model import PICTURE
+from fgbench.adapters.lmm_frames import FRAMES
+from scripts.train_chat.tokenizer import EOS, PAD
+from scripts.train_chat.turns import FRAME, Turn
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B pictures and T questions, T / B about each, picture by picture; all padded at the end.
+
+    Attributes:
+        pictures: int64 [B, P]; what comes before the questions, :data:`PICTURE` where a patch stands.
+        pictures_mask: bool [B, 1, P, P]; what each token sees.
+        turns: int64 [T, L]; question and answer, without the end token.
+        positions: int64 [T, L].
+        mask: bool [T, 1, L, P + L].
+        asking: int64 [A]; places in ``turns.flatten()`` after which a token of an answer is wanted.
+        wanted: int64 [A]; these tokens.
+        turn: int64 [A]; the number of the question that each of them belongs to.
+    """
+
+    pictures: Tensor
+    pictures_mask: Tensor
+    turns: Tensor
+    positions: Tensor
+    mask: Tensor
+    asking: Tensor
+    wanted: Tensor
+    turn: Tensor
+
+
+class Packer:
+    """Turns conversations into tokens, exactly those that the adapter sends."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        """Use this tokenizer."""
+        self._tokenizer = tokenizer
+        self._before = tokenizer.encode(FRAMES[FRAME].parts("", 1)[0]).ids
+
+    def pack(self, conversations: Sequence[Sequence[Turn]], patches: Sequence[int]) -> Batch:
+        """Put conversations side by side.
+
+        Args:
+            conversations: the turns about each picture, equally many.
+            patches: of each picture.
+        """
+        starts = [torch.tensor([*self._before, *[PICTURE] * count]) for count in patches]
+        row = torch.arange(len(starts)).repeat_interleave(len(conversations[0]))
+        parts = [
+            (self._ids(FRAMES[FRAME].parts(turn.prompt, 1)[1]), [*self._ids(turn.answer), EOS])
+            for turns in conversations
+            for turn in turns
+        ]
+        turns = _padded([torch.tensor([*prompt, *answer[:-1]]) for prompt, answer in parts])
+        length = turns.shape[1]
+        lengths = torch.tensor([len(start) for start in starts])
+        real = torch.arange(int(lengths.max())) < lengths[:, None]
+        seen = real[row][:, None, None, :].expand(-1, 1, length, -1)
+        return Batch(
+            pictures=_padded(starts),
+            pictures_mask=_causal(real.shape[1])[None, None].expand(len(starts), 1, -1, -1),
+            turns=turns,
+            positions=lengths[row][:, None] + torch.arange(length),
+            mask=torch.cat([seen, _causal(length).expand(len(turns), 1, -1, -1)], dim=-1),
+            asking=torch.tensor(
+                [
+                    number * length + len(prompt) - 1 + place
+                    for number, (prompt, answer) in enumerate(parts)
+                    for place in range(len(answer))
+                ]
+            ),
+            wanted=torch.tensor([token for _, answer in parts for token in answer]),
+            turn=torch.tensor([number for number, (_, answer) in enumerate(parts) for _ in answer]),
+        )
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+def _padded(rows: list[Tensor]) -> Tensor:
+    return pad_sequence(rows, batch_first=True, padding_value=PAD)
+
+
+def _causal(length: int) -> Tensor:
+    return torch.ones(length, length, dtype=torch.bool).tril()

@@ -1,0 +1,110 @@
+"""The training loop: seeded step by step, so that a killed run goes on where its last checkpoint was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from fgbench.adapters.llava_naflex_model import LlavaNaflex
+from fgbench.data.mini.world.scenes import seeded
+from scripts import resumable
+from scripts.train_chat import network
+from scripts.train_chat.evaluation import Evaluation
+from scripts.train_chat.objectives import Objectives
+from scripts.train_chat.packing import Batch, Packer
+from scripts.train_chat.pictures import Gallery, Picture
+
+_WEIGHTS = {"answer": 1.0, "words": 0.3, "boxes": 0.2}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    Attributes:
+        steps: in all.
+        batch: pictures per step.
+        rate: highest learning rate; it rises for ``warmup`` steps and then falls as a cosine.
+        fresh: new scenes per step; pictures are drawn from the last ``window`` scenes.
+        frozen: layers of the vision tower that stay as they are.
+        evaluate_every, save_every: steps.
+        evaluation_scenes: how many.
+        seed: of weights, batches and questions.
+    """
+
+    steps: int = 2400
+    batch: int = 8
+    rate: float = 1.5e-3
+    warmup: int = 100
+    fresh: int = 4
+    window: int = 2000
+    frozen: int = 2
+    evaluate_every: int = 300
+    save_every: int = 100
+    evaluation_scenes: int = 40
+    seed: int = 1
+
+
+def train(plan: Plan, tokenizer: Tokenizer, tower: Path, folder: Path, say: Callable[[str], None]) -> LlavaNaflex:
+    """Train, or go on; leaves ``model`` in ``folder``.
+
+    Args:
+        plan: how.
+        tokenizer: see :mod:`scripts.train_chat.tokenizer`.
+        tower: folder of the FG-CLIP 2 whose vision tower is used.
+        folder: for state, log (``log.jsonl``) and model.
+        say: gets a line now and then.
+    """
+    module = network.build(tower, tokenizer, plan.seed)
+    module.vision.embeddings.requires_grad_(False)
+    module.vision.encoder.layers[: plan.frozen].requires_grad_(False)
+    objectives = Objectives(module, tokenizer, plan.frozen, plan.seed)
+    optimizer = resumable.adamw(objectives, plan.rate)
+    first = resumable.resume(objectives, optimizer, folder)
+    gallery, packer = Gallery(module, tokenizer, plan.frozen, kept=2 * plan.window), Packer(tokenizer)
+    evaluation = Evaluation(gallery, tokenizer, plan.evaluation_scenes)
+    started, sums, seen = time.monotonic(), dict.fromkeys(_WEIGHTS, 0.0), 0
+    for step in range(first, plan.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = resumable.rate(
+                step, steps=plan.steps, highest=plan.rate, warmup=plan.warmup, hold=plan.warmup
+            )
+        pictures, batch = _batch(plan, gallery, packer, step)
+        # With short sequences the plain formula is the faster kernel on a CPU, above all backwards.
+        with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
+            losses = objectives(pictures, batch)
+            loss = torch.stack([_WEIGHTS[name] * value for name, value in losses.items()]).sum()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(objectives.parameters(), 1.0)
+        optimizer.step()
+        seen += 1
+        for name, value in losses.items():
+            sums[name] += value.item()
+        done = step + 1
+        if done % 50 == 0:
+            each = " ".join(f"{name} {total / seen:.3f}" for name, total in sums.items())
+            say(f"step {done}: {each}; {(time.monotonic() - started) / (done - first):.3f} s a step")
+            sums, seen = dict.fromkeys(_WEIGHTS, 0.0), 0
+        if done % plan.evaluate_every == 0 or done == plan.steps:
+            resumable.log(folder, say, step=done, **evaluation.run(objectives))
+        if done % plan.save_every == 0 or done == plan.steps:
+            resumable.save(objectives, optimizer, folder, done, asdict(plan))
+            network.export(module, tokenizer, folder / "model")
+    return module
+
+
+def _batch(plan: Plan, gallery: Gallery, packer: Packer, step: int) -> tuple[list[Picture], Batch]:
+    """Scenes of the sliding window, with questions."""
+    rng = seeded(plan.seed, "chat", step)
+    start = plan.fresh * step
+    numbers = rng.sample(range(start, start + plan.window), plan.batch)
+    pictures = [gallery.picture("train", number) for number in numbers]
+    conversations = [picture.drawer.turns(rng) for picture in pictures]
+    return pictures, packer.pack(conversations, [len(picture.states) for picture in pictures])
