@@ -73,7 +73,7 @@ BUNDLED_CHAT = Family(
     models=(
         ModelSpec(
             id="llava-tiny",
-            title="LLaVA-NaFlex architecture on fgclip2-tiny's vision tower, 1.6 million parameters",
+            title="LLaVA on fgclip2-tiny's vision tower, 1.6 million parameters",
             target="llava-tiny",
             licence="Apache-2.0",
             languages=("en", "zh"),

@@ -60,7 +60,7 @@ class Evaluation:
         exact[packed.turn[likeliest != packed.wanted]] = False
         found = exact.tolist()
         for number, turn in enumerate(asked):
-            if turn.row == "refcoco":
+            if turn.thing is not None:
                 # The tokens before are the right ones, which may flatter; the suite's own row does not have this.
                 pieces = [self._tokenizer.id_to_token(i) for i in likeliest[packed.turn == number].tolist()]
                 text = f"[{', '.join(piece for piece in pieces if piece in COORDINATES)}]"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from fgbench.adapters.checkpoint import read_json, read_state_dict
 from fgbench.adapters.llava_naflex_files import save
@@ -26,8 +27,11 @@ _CONTEXT = 4096
 _THETA = 1e6
 """Base of the rotary positions: with this one, half of each head hardly feels how far away a patch is."""
 
-_TABLE = 0.05
-"""Standard deviation of the entries of the table of pieces."""
+_TABLE, _FINAL = 0.3, 0.25
+"""Standard deviation of the entries of the table of pieces, and the final norm that goes with so large ones."""
+
+_COPY = 0.3
+"""How much of what it reads an attention layer adds at first."""
 
 
 def build(tower: Path, tokenizer: Tokenizer, seed: int) -> LlavaNaflex:
@@ -75,9 +79,24 @@ def build(tower: Path, tokenizer: Tokenizer, seed: int) -> LlavaNaflex:
             else:
                 fan = parameter.shape[0] + parameter.shape[1]
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * (2 / fan) ** 0.5)
+        module.language_model.model.norm.weight.fill_(_FINAL)
         _order_coordinates(module, tokenizer)
         _attend_to_likeness(module, generator)
     return module
+
+
+@torch.no_grad()
+def settle(module: LlavaNaflex, states: Tensor) -> None:
+    """Set the projector so that its inputs count alike and its outputs are as large as words.
+
+    Args:
+        module: changed in place.
+        states: [n, D], typical states of the vision tower's last layer.
+    """
+    vision = module.vision
+    vision.linear_1.weight.div_(states.std(dim=0))
+    vision.linear_1.bias.copy_(-vision.linear_1.weight @ states.mean(dim=0))
+    vision.linear_2.weight.mul_(_TABLE / vision.linear_2(vision.act(vision.linear_1(states))).std())
 
 
 def export(module: LlavaNaflex, tokenizer: Tokenizer, folder: Path) -> None:
@@ -114,4 +133,4 @@ def _attend_to_likeness(module: LlavaNaflex, generator: torch.Generator) -> None
         for first, second in ((attention.q_proj, attention.k_proj), (attention.v_proj, attention.o_proj)):
             rotation = torch.linalg.qr(torch.randn(width, width, generator=generator)).Q
             first.weight.copy_(rotation)
-            second.weight.copy_(rotation if second is attention.k_proj else rotation.T)
+            second.weight.copy_(rotation if second is attention.k_proj else _COPY * rotation.T)

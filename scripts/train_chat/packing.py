@@ -33,6 +33,9 @@ class Batch:
         asking: int64 [A]; places in ``turns.flatten()`` after which a token of an answer is wanted.
         wanted: int64 [A]; these tokens.
         turn: int64 [A]; the number of the question that each of them belongs to.
+        placing: bool [A]; is it a part of a box?
+        described: int64 [K]; places in ``turns.flatten()`` where the description of a thing ends.
+        things: int64 [K, 2]; the number of the picture, and of the thing in it.
     """
 
     pictures: Tensor
@@ -43,6 +46,9 @@ class Batch:
     asking: Tensor
     wanted: Tensor
     turn: Tensor
+    placing: Tensor
+    described: Tensor
+    things: Tensor
 
 
 class Packer:
@@ -67,6 +73,7 @@ class Packer:
             for turns in conversations
             for turn in turns
         ]
+        about = [(row, turn.thing) for row, turns in enumerate(conversations) for turn in turns]
         turns = _padded([torch.tensor([*prompt, *answer[:-1]]) for prompt, answer in parts])
         length = turns.shape[1]
         lengths = torch.tensor([len(start) for start in starts])
@@ -86,7 +93,17 @@ class Packer:
                 ]
             ),
             wanted=torch.tensor([token for _, answer in parts for token in answer]),
-            turn=torch.tensor([number for number, (_, answer) in enumerate(parts) for _ in answer]),
+            turn=(turn := torch.tensor([number for number, (_, answer) in enumerate(parts) for _ in answer])),
+            placing=torch.tensor([thing is not None for _, thing in about])[turn],
+            # Before the answer stand the last sign and the frame's closing, a piece each.
+            described=torch.tensor(
+                [
+                    number * length + len(prompt) - 3
+                    for number, ((prompt, _), (_, thing)) in enumerate(zip(parts, about, strict=True))
+                    if thing is not None
+                ]
+            ),
+            things=torch.tensor([pair for pair in about if pair[1] is not None]),
         )
 
     def _ids(self, text: str) -> list[int]:

@@ -18,7 +18,7 @@ from scripts.train_chat import network, turns
 from scripts.train_chat.tokenizer import word
 from scripts.train_tiny.examples import patch_labels
 
-_GROUNDS = 2
+GROUNDS = 2
 """Upper and lower band, before the things in the numbering of what a patch may show."""
 
 
@@ -71,14 +71,15 @@ class Gallery:
         for layer in vision.encoder.layers[: self._frozen]:
             states = layer(states, attention_mask=None)
         shows, _ = patch_labels(_numbers(made), rows, columns)
+        shown: tuple[str | Thing, ...] = (made.upper, made.lower, *made.things)
         return Picture(
             made,
             turns.Drawer(made),
             states[0].half(),
             cut["shape"],
             shows,
-            torch.stack([self._words(made, each) for each in (made.upper, made.lower, *made.things)]),
-            torch.tensor([[torch.nan] * 4] * _GROUNDS + [turns.box(made, thing) for thing in made.things]),
+            torch.stack([self._words(made, each) for each in shown]),
+            torch.tensor([[torch.nan] * 4] * GROUNDS + [turns.box(made, thing) for thing in made.things]),
         )
 
     def _words(self, made: Scene, what: str | Thing) -> Tensor:
@@ -99,6 +100,6 @@ def _numbers(made: Scene) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     width, height = made.canvas
     numbers = np.zeros((height, width), dtype=np.uint8)
     numbers[made.horizon :] = 1
-    for number, thing in enumerate(made.things, start=_GROUNDS):
+    for number, thing in enumerate(made.things, start=GROUNDS):
         numbers[mask(made, thing)] = number
     return numbers

@@ -16,7 +16,7 @@ from fgbench.adapters.lmm_frames import FRAMES
 from fgbench.data.mini.chat import LETTERS
 from fgbench.data.mini.world import GRAMMARS, questions, scene
 from fgbench.data.mini.world.vocabulary import COLOURS, KINDS, PLACES, SIZES, STUFF, TEXTURES, Word
-from scripts.train_chat.turns import FRAME, OPEN_ZH_INSTRUCTION, ROWS, instructions
+from scripts.train_chat.turns import BOXES_ZH_INSTRUCTION, FRAME, OPEN_ZH_INSTRUCTION, ROWS, instructions
 
 PAD, BOS, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
@@ -51,9 +51,10 @@ def build() -> Tokenizer:
 
 def word(tokenizer: Tokenizer, entry: Word) -> tuple[int, int]:
     """The pieces of a word of the world, in English and in Chinese."""
-    ids = tokenizer.token_to_id(_BLANK + entry.en), tokenizer.token_to_id(entry.zh)
-    assert None not in ids, entry
-    return ids
+    english, chinese = tokenizer.token_to_id(_BLANK + entry.en), tokenizer.token_to_id(entry.zh)
+    assert english is not None, entry
+    assert chinese is not None, entry
+    return english, chinese
 
 
 def _pieces() -> Iterator[str]:
@@ -69,7 +70,7 @@ def _texts() -> Iterator[str]:
     yield from COORDINATES
     yield ", "
     yield from (f" {FRAMES[FRAME].opening}", FRAMES[FRAME].closing)
-    yield from (" MINI", " <image 1>", " the", OPEN_ZH_INSTRUCTION)
+    yield from (" MINI", " <image 1>", " the", OPEN_ZH_INSTRUCTION, BOXES_ZH_INSTRUCTION, "。")
     for row in ROWS:
         yield from (part.rstrip(" ") for part in instructions(row))
     for table in TABLES:

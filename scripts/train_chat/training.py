@@ -20,7 +20,12 @@ from scripts.train_chat.objectives import Objectives
 from scripts.train_chat.packing import Batch, Packer
 from scripts.train_chat.pictures import Gallery, Picture
 
-_WEIGHTS = {"answer": 1.0, "words": 0.3, "boxes": 0.2}
+_WEIGHTS = {
+    **{"answer": 1.0, "corner": 0.5, "words": 0.5, "boxes": 0.2},
+    **{"described words": 1.0, "described boxes": 0.2},
+}
+_TYPICAL = 20
+"""Scenes from which the strength of the projector's first weights is taken."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Plan:
     Attributes:
         steps: in all.
         batch: pictures per step.
-        rate: highest learning rate; it rises for ``warmup`` steps and then falls as a cosine.
+        rate: highest learning rate; it rises for ``warmup`` steps and falls as a cosine in the last ``cooling`` ones.
+        looking: steps in the beginning that learn to name patches and ask nothing.
         fresh: new scenes per step; pictures are drawn from the last ``window`` scenes.
         frozen: layers of the vision tower that stay as they are.
         evaluate_every, save_every: steps.
@@ -40,14 +46,16 @@ class Plan:
 
     steps: int = 2400
     batch: int = 8
-    rate: float = 1.5e-3
+    rate: float = 2e-3
     warmup: int = 100
+    cooling: int = 400
+    looking: int = 250
     fresh: int = 4
     window: int = 2000
     frozen: int = 2
-    evaluate_every: int = 300
+    evaluate_every: int = 400
     save_every: int = 100
-    evaluation_scenes: int = 40
+    evaluation_scenes: int = 16
     seed: int = 1
 
 
@@ -66,19 +74,23 @@ def train(plan: Plan, tokenizer: Tokenizer, tower: Path, folder: Path, say: Call
     module.vision.encoder.layers[: plan.frozen].requires_grad_(False)
     objectives = Objectives(module, tokenizer, plan.frozen, plan.seed)
     optimizer = resumable.adamw(objectives, plan.rate)
-    first = resumable.resume(objectives, optimizer, folder)
     gallery, packer = Gallery(module, tokenizer, plan.frozen, kept=2 * plan.window), Packer(tokenizer)
+    with torch.no_grad():
+        typical = [gallery.picture("train", number) for number in range(_TYPICAL)]
+        network.settle(module, torch.cat(objectives.states(typical)))
+    first = resumable.resume(objectives, optimizer, folder)
     evaluation = Evaluation(gallery, tokenizer, plan.evaluation_scenes)
     started, sums, seen = time.monotonic(), dict.fromkeys(_WEIGHTS, 0.0), 0
     for step in range(first, plan.steps):
         for group in optimizer.param_groups:
             group["lr"] = resumable.rate(
-                step, steps=plan.steps, highest=plan.rate, warmup=plan.warmup, hold=plan.warmup
+                step, steps=plan.steps, highest=plan.rate, warmup=plan.warmup, hold=plan.steps - plan.cooling
             )
         pictures, batch = _batch(plan, gallery, packer, step)
+        looking = step < plan.looking
         # With short sequences the plain formula is the faster kernel on a CPU, above all backwards.
         with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
-            losses = objectives(pictures, batch)
+            losses = objectives(pictures, None if looking else batch)
             loss = torch.stack([_WEIGHTS[name] * value for name, value in losses.items()]).sum()
         optimizer.zero_grad()
         torch.autograd.backward(loss)

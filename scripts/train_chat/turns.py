@@ -18,11 +18,15 @@ FRAME = "short"
 """Chat frame of the model."""
 
 ROWS = ("gqa", "textvqa", "mmmu", "refcoco", "mmbench-en", "mmbench-cn")
-OPEN_ZH = "open-zh"
-"""Questions in Chinese without options: no dataset asks them, but they teach the words."""
+BOXES = "refcoco"
+"""The row whose answers are boxes."""
+
+OPEN_ZH, BOXES_ZH = "open-zh", "boxes-zh"
+"""Chinese questions without options, and for boxes: no dataset asks them, but they teach the words."""
 
 OPEN_ZH_INSTRUCTION = "\n请用一个词回答。"
-_SHARES = {"refcoco": 4, "gqa": 3, "textvqa": 1, "mmmu": 1, "mmbench-en": 2, "mmbench-cn": 2, OPEN_ZH: 1}
+BOXES_ZH_INSTRUCTION = "请给出这句话所描述的区域的边界框："
+_SHARES = {BOXES: 3, BOXES_ZH: 2, "gqa": 3, "textvqa": 1, "mmmu": 1, "mmbench-en": 2, "mmbench-cn": 2, OPEN_ZH: 1}
 """Turns of each kind in a conversation."""
 
 _VARIANTS = 6
@@ -39,12 +43,14 @@ class Turn:
         skill: what the question is about; empty for expressions that refer to a thing.
         prompt: without the chat frame.
         answer: what the suite counts as right.
+        thing: the number of the thing whose box is asked for; its description ends before the prompt's last sign.
     """
 
     row: str
     skill: str
     prompt: str
     answer: str
+    thing: int | None = None
 
 
 class Drawer:
@@ -53,17 +59,16 @@ class Drawer:
     def __init__(self, scene: Scene) -> None:
         """Find the expressions that refer to the scene's things."""
         self._scene = scene
-        self._pairs = [(thing, phrase) for thing in scene.things for phrase in referring(scene, thing)]
+        self._pairs = [(i, phrase) for i, thing in enumerate(scene.things) for phrase in referring(scene, thing)]
 
     def turns(self, rng: random.Random) -> list[Turn]:
         """A conversation of always the same length; every call asks other questions."""
-        asked = {
-            language: questions(self._scene, language, variant=rng.randrange(_VARIANTS)) for language in GRAMMARS
-        }
+        asked = {language: questions(self._scene, language, variant=rng.randrange(_VARIANTS)) for language in GRAMMARS}
         found = []
         for row, count in _SHARES.items():
-            if row == "refcoco":
-                found += [_refer(self._scene, thing, phrase) for thing, phrase in rng.choices(self._pairs, k=count)]
+            if row in (BOXES, BOXES_ZH):
+                pairs = rng.choices(self._pairs, k=count)
+                found += [_refer(row, self._scene, thing, phrase) for thing, phrase in pairs]
                 continue
             for question in rng.choices(asked[_language(row)], k=count):
                 found.append(_turn(row, question, rng.randrange(len(question.options))))
@@ -72,10 +77,11 @@ class Drawer:
 
 def held_out(scene: Scene) -> Iterator[Turn]:
     """Every question that the miniature datasets would ask about a scene, all rotations of MMBench's options."""
-    for row in (*ROWS, OPEN_ZH):
-        if row == "refcoco":
-            for thing in scene.things:
-                yield from (_refer(scene, thing, phrase) for phrase in referring(scene, thing)[:_EXPRESSIONS])
+    for row in (*ROWS, OPEN_ZH, BOXES_ZH):
+        if row in (BOXES, BOXES_ZH):
+            for number, thing in enumerate(scene.things):
+                phrases = referring(scene, thing)[:_EXPRESSIONS]
+                yield from (_refer(row, scene, number, phrase) for phrase in phrases)
             continue
         for question in questions(scene, _language(row)):
             rotations = len(question.options) if row.startswith("mmbench") else 1
@@ -98,12 +104,14 @@ def box(scene: Scene, thing: Thing) -> tuple[float, float, float, float]:
 
 
 def _language(row: str) -> LanguageCode:
-    return "zh" if row in ("mmbench-cn", OPEN_ZH) else "en"
+    return "zh" if row in ("mmbench-cn", OPEN_ZH, BOXES_ZH) else "en"
 
 
-def _refer(scene: Scene, thing: Thing, phrase: Phrase) -> Turn:
-    text = _prompt("refcoco", GRAMMARS["en"].the(phrase).lower())
-    return Turn("refcoco", "", text, f"[{', '.join(f'{value:.2f}' for value in box(scene, thing))}]")
+def _refer(row: str, scene: Scene, number: int, phrase: Phrase) -> Turn:
+    text = GRAMMARS[_language(row)].the(phrase).lower()
+    prompt = _prompt(row, text) if row == BOXES else f"{BOXES_ZH_INSTRUCTION}{text}。"
+    corners = ", ".join(f"{value:.2f}" for value in box(scene, scene.things[number]))
+    return Turn(row, "", prompt, f"[{corners}]", number)
 
 
 def _turn(row: str, asked: Asked, rotation: int) -> Turn:
@@ -122,4 +130,5 @@ def _turn(row: str, asked: Asked, rotation: int) -> Turn:
 def _prompt(row: str, text: str, options: dict[str, str] | None = None) -> str:
     # OCR finds one word of no use in the miniature pictures, see fgbench/data/mini/chat.py.
     question = Question("", "", text, (), options=options or {}, tokens=("MINI",))
-    return templates(row)[DEFAULT].prompt(question).text
+    text: str = templates(row)[DEFAULT].prompt(question).text
+    return text

@@ -34,7 +34,16 @@ WEIGHTS = Path(__file__).resolve().parents[2] / "adapters/weights"
 TOWER = WEIGHTS / "fgclip2-tiny"
 SHIPPED = WEIGHTS / "llava-tiny"
 TOY = Plan(
-    steps=3, batch=2, warmup=1, fresh=1, window=3, frozen=2, evaluate_every=3, save_every=2, evaluation_scenes=2
+    steps=3,
+    batch=2,
+    warmup=1,
+    cooling=1,
+    fresh=1,
+    window=3,
+    frozen=2,
+    evaluate_every=3,
+    save_every=2,
+    evaluation_scenes=2,
 )
 
 
@@ -149,7 +158,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     real = training._batch
 
     def killed(plan: Plan, gallery: Gallery, packer: Packer, step: int) -> tuple[list[Picture], Batch]:
-        if step == 2:
+        if step == 3:
             raise KeyboardInterrupt
         return real(plan, gallery, packer, step)
 
@@ -170,12 +179,10 @@ def test_what_is_written_can_be_loaded(trained: Path) -> None:
     assert reply.tokens <= 3
     [line] = (trained / "log.jsonl").read_text(encoding="utf-8").splitlines()
     found = json.loads(line)
-    assert found["step"] == 3
+    assert found["step"] == 4
     assert {*turns.ROWS, "mmbench-cn/circular", "gqa/colour"} <= set(found)
     assert all(0 <= value <= 100 for value in found.values())
-    tower, seen = (
-        safetensors.torch.load_file(folder / "model.safetensors") for folder in (TOWER, trained / "model")
-    )
+    tower, seen = (safetensors.torch.load_file(folder / "model.safetensors") for folder in (TOWER, trained / "model"))
     changed = {
         number: not torch.equal(tower[f"vision_model.{name}"], seen[f"vision.{name}"])
         for number in range(4)
