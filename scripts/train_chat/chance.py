@@ -37,7 +37,7 @@ _UNIT = 1000
 """Side of the padded picture in which boxes are compared."""
 
 
-def chance(row: str, pictures: Iterable[Scene]) -> tuple[float, float]:
+def chance(row: str, pictures: Iterable[Scene]) -> tuple[float, ...]:
     """Guessing and prior for a row, in percent, averaged over the questions about some scenes."""
     known = _turns(row, (scene("train", number) for number in range(_TRAINING)))
     asked = _turns(row, pictures)
@@ -46,15 +46,16 @@ def chance(row: str, pictures: Iterable[Scene]) -> tuple[float, float]:
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for turn in known:
         answers[turn.skill][_said(turn)] += 1
-    guessed, prior = [], []
+    guessed, prior, weights = [], [], []
     rotations = "mmbench" in row
     for turn in asked:
         options = _options(turn)
-        tries = len(options) if rotations else 1
+        tries = len(options) if rotations else 1  # a question comes so often
+        weights.append(1 / tries)
         guessed.append(1 / (len(options) or len(answers[turn.skill])) ** tries)
         among = list(options.values()) or list(answers[turn.skill])
         prior.append(max(among, key=lambda text: answers[turn.skill][text]) == _said(turn))
-    return 100 * float(np.mean(guessed)), 100 * float(np.mean(prior))
+    return tuple(100 * float(np.average(each, weights=weights)) for each in (guessed, prior))
 
 
 def _turns(row: str, pictures: Iterable[Scene]) -> list[Turn]:
@@ -77,7 +78,7 @@ def _said(turn: Turn) -> str:
     return _options(turn).get(turn.answer, turn.answer)
 
 
-def _boxes(known: Sequence[Turn], asked: Sequence[Turn]) -> tuple[float, float]:
+def _boxes(known: Sequence[Turn], asked: Sequence[Turn]) -> tuple[float, ...]:
     """Guessing draws a box of a training scene; prior is the one that is right for most of them."""
     drawn = list(dict.fromkeys(turn.answer for turn in known))[:_CANDIDATES]
     sets = ([_target(turn) for turn in part] for part in (known[:: len(known) // _CANDIDATES + 1], asked))

@@ -44,7 +44,7 @@ class Plan:
         seed: of weights, batches and questions.
     """
 
-    steps: int = 2400
+    steps: int = 2700
     batch: int = 8
     rate: float = 2e-3
     warmup: int = 100

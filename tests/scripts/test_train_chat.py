@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -19,10 +20,10 @@ from fgbench.data.files import DatasetFiles
 from fgbench.data.mini.boxes import COCO_SCENES
 from fgbench.data.mini.chat import GQA_SCENES, MMBENCH_SCENES, MMMU_SCENES, TEXTVQA_SCENES, write_chat
 from fgbench.data.mini.files import scenes
-from fgbench.data.mini.world import render, scene
+from fgbench.data.mini.world import questions, render, scene
 from fgbench.metrics.box_answers import Target, ious
 from fgbench.tasks.lmm import TASK
-from scripts.train_chat import network, training, turns
+from scripts.train_chat import chance, network, training, turns
 from scripts.train_chat import tokenizer as tokenizers
 from scripts.train_chat.evaluation import Evaluation
 from scripts.train_chat.objectives import Objectives
@@ -34,14 +35,14 @@ WEIGHTS = Path(__file__).resolve().parents[2] / "adapters/weights"
 TOWER = WEIGHTS / "fgclip2-tiny"
 SHIPPED = WEIGHTS / "llava-tiny"
 TOY = Plan(
-    steps=3,
+    steps=4,
+    looking=1,
     batch=2,
     warmup=1,
     cooling=1,
     fresh=1,
     window=3,
-    frozen=2,
-    evaluate_every=3,
+    evaluate_every=4,
     save_every=2,
     evaluation_scenes=2,
 )
@@ -182,6 +183,8 @@ def test_what_is_written_can_be_loaded(trained: Path) -> None:
     assert found["step"] == 4
     assert {*turns.ROWS, "mmbench-cn/circular", "gqa/colour"} <= set(found)
     assert all(0 <= value <= 100 for value in found.values())
+    assert found["gqa"] < 100
+    assert found["refcoco"] == 0  # so soon
     tower, seen = (safetensors.torch.load_file(folder / "model.safetensors") for folder in (TOWER, trained / "model"))
     changed = {
         number: not torch.equal(tower[f"vision_model.{name}"], seen[f"vision.{name}"])
@@ -189,6 +192,27 @@ def test_what_is_written_can_be_loaded(trained: Path) -> None:
         for name in [f"encoder.layers.{number}.mlp.fc1.weight"]
     }
     assert changed == {0: False, 1: False, 2: True, 3: True}
+
+
+def test_what_is_shipped_is_what_the_script_makes(tokenizer: Tokenizer) -> None:
+    assert (SHIPPED / "tokenizer.json").read_text(encoding="utf-8") == tokenizer.to_str()
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 3_500_000
+    module = load(str(SHIPPED)).module
+    assert module.config.to_dict() == network.build(TOWER, tokenizer, 0).config.to_dict()
+
+
+def test_chance() -> None:
+    """Of MMBench's rotations each has to be guessed; an answer that is always the same is right as often as it comes."""
+    shown = [scene("evaluation", number) for number in range(6)]
+    asked = [question for each in shown for question in questions(each, "zh")]
+    guessed, prior = chance.chance("mmbench-cn", shown)
+    assert guessed == pytest.approx(100 * np.mean([1 / len(q.options) ** len(q.options) for q in asked]))
+    assert guessed < prior < 100
+    guessed, prior = chance.chance("mmmu", shown)
+    closed = [q for each in shown for q in questions(each, "en") if q.skill != "count"]
+    numbers = 5  # answers to questions for a number
+    expected = [1 / len(q.options) for q in closed] + [1 / numbers] * len(shown)
+    assert guessed == pytest.approx(100 * np.mean(expected))
 
 
 def _generator(module: LlavaNaflex, tokenizer: Tokenizer) -> LlavaNaflexGenerator:
