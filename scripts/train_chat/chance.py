@@ -45,7 +45,7 @@ def chance(row: str, pictures: Iterable[Scene]) -> tuple[float, ...]:
         return _boxes(known, asked)
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for turn in known:
-        answers[turn.skill][_said(turn)] += 1
+        answers[turn.skill][turn.said] += 1
     guessed, prior, weights = [], [], []
     rotations = "mmbench" in row
     for turn in asked:
@@ -54,7 +54,7 @@ def chance(row: str, pictures: Iterable[Scene]) -> tuple[float, ...]:
         weights.append(1 / tries)
         guessed.append(1 / (len(options) or len(answers[turn.skill])) ** tries)
         among = list(options.values()) or list(answers[turn.skill])
-        prior.append(max(among, key=lambda text: answers[turn.skill][text]) == _said(turn))
+        prior.append(max(among, key=lambda text: answers[turn.skill][text]) == turn.said)
     return tuple(100 * float(np.average(each, weights=weights)) for each in (guessed, prior))
 
 
@@ -71,11 +71,6 @@ def _options(turn: Turn) -> dict[str, str]:
                 if line.startswith(mark):
                     found[letter] = line.removeprefix(mark)
     return found
-
-
-def _said(turn: Turn) -> str:
-    """The right answer in words."""
-    return _options(turn).get(turn.answer, turn.answer)
 
 
 def _boxes(known: Sequence[Turn], asked: Sequence[Turn]) -> tuple[float, ...]:

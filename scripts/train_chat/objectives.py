@@ -64,6 +64,7 @@ class Objectives(nn.Module):
         return {
             "answer": each[~batch.placing].mean(),
             "corner": each[batch.placing].mean(),
+            "ready": F.cross_entropy(self._likeness(states[-2].flatten(0, 1)[batch.ready]), batch.meant),
             **found,
             **{f"described {name}": loss for name, loss in self._tell(halfway, described, pictures).items()},
         }
@@ -123,16 +124,19 @@ class Objectives(nn.Module):
     def _tell(self, states: Tensor, shows: Tensor, pictures: Sequence[Picture]) -> dict[str, Tensor]:
         """How well states [n, D] tell the words and the box of what they show, a row of all pictures' together."""
         words, boxes = (torch.cat([getattr(each, name) for each in pictures]) for name in ("words", "boxes"))
-        table = F.normalize(self.module.language_model.get_input_embeddings().weight, dim=-1)
         on = ~boxes[shows, 0].isnan()
-        said = _SHARP * F.normalize(states, dim=-1) @ table.T
-        each = F.cross_entropy(said.float(), words[shows], reduction="none")
+        each = F.cross_entropy(self._likeness(states), words[shows], reduction="none")
         drawn = self.boxes(F.rms_norm(states[on], states.shape[-1:])).view(-1, len(COORDINATES))
         return {
             # Most patches show the ground, of which nothing is asked.
             "words": each[on].mean() + _GROUND * each[~on].sum() / max(1, int((~on).sum())),
             "boxes": F.cross_entropy(drawn.float(), _near(boxes[shows[on]].flatten(), self.line)),
         }
+
+    def _likeness(self, states: Tensor) -> Tensor:
+        """The scores of every piece by likeness to states [n, D]: [n, vocabulary]."""
+        table = F.normalize(self.module.language_model.get_input_embeddings().weight, dim=-1)
+        return (_SHARP * F.normalize(states, dim=-1) @ table.T).float()
 
 
 def _near(values: Tensor, line: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from fgbench.adapters.llava_naflex_model import PICTURE
 from fgbench.adapters.lmm_frames import FRAMES
-from scripts.train_chat.tokenizer import EOS, PAD
+from scripts.train_chat.tokenizer import BLANK, EOS, PAD
 from scripts.train_chat.turns import FRAME, Turn
 
 
@@ -34,6 +34,8 @@ class Batch:
         wanted: int64 [A]; these tokens.
         turn: int64 [A]; the number of the question that each of them belongs to.
         placing: bool [A]; is it a part of a box?
+        ready: int64 [R]; places in ``turns.flatten()`` after which an answer in words or a letter begins.
+        meant: int64 [R]; the first piece of that answer in words.
         described: int64 [K]; places in ``turns.flatten()`` where the description of a thing ends.
         things: int64 [K, 2]; the number of the picture, and of the thing in it.
     """
@@ -47,6 +49,8 @@ class Batch:
     wanted: Tensor
     turn: Tensor
     placing: Tensor
+    ready: Tensor
+    meant: Tensor
     described: Tensor
     things: Tensor
 
@@ -57,6 +61,7 @@ class Packer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         """Use this tokenizer."""
         self._tokenizer = tokenizer
+        self._blank = tokenizer.token_to_id(BLANK)
         self._before = tokenizer.encode(FRAMES[FRAME].parts("", 1)[0]).ids
 
     def pack(self, conversations: Sequence[Sequence[Turn]], patches: Sequence[int]) -> Batch:
@@ -74,6 +79,8 @@ class Packer:
             for turn in turns
         ]
         about = [(row, turn.thing) for row, turns in enumerate(conversations) for turn in turns]
+        said_about = [(turn.said, turn.thing) for turns in conversations for turn in turns]
+        worded = [number for number, (_, thing) in enumerate(said_about) if thing is None]
         turns = _padded([torch.tensor([*prompt, *answer[:-1]]) for prompt, answer in parts])
         length = turns.shape[1]
         lengths = torch.tensor([len(start) for start in starts])
@@ -95,6 +102,8 @@ class Packer:
             wanted=torch.tensor([token for _, answer in parts for token in answer]),
             turn=(turn := torch.tensor([number for number, (_, answer) in enumerate(parts) for _ in answer])),
             placing=torch.tensor([thing is not None for _, thing in about])[turn],
+            ready=torch.tensor([number * length + len(parts[number][0]) - 1 for number in worded]),
+            meant=torch.tensor([self._meant(said) for said, thing in said_about if thing is None]),
             # Before the answer stand the last sign and the frame's closing, a piece each.
             described=torch.tensor(
                 [
@@ -105,6 +114,10 @@ class Packer:
             ),
             things=torch.tensor([pair for pair in about if pair[1] is not None]),
         )
+
+    def _meant(self, said: str) -> int:
+        """The first piece that is more than a blank."""
+        return next(each for each in self._ids(said) if each != self._blank)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids

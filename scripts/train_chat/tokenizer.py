@@ -25,7 +25,7 @@ COORDINATES = tuple(f"{number / 100:.2f}" for number in range(101))
 
 TABLES = (COLOURS, KINDS, TEXTURES, SIZES, STUFF, PLACES)
 
-_BLANK = "▁"
+BLANK = "▁"
 _SCENES = 300
 _ZH = (
     *("一个", "东西", "图中有", "图中有几个", "吗？", "在哪里？", "是什么？", "是什么颜色的？", "是什么图案的？"),
@@ -41,17 +41,17 @@ def build() -> Tokenizer:
     scored = [(piece, _NEVER) for piece in reserved] + [(piece, _PER_PIECE) for piece in dict.fromkeys(_pieces())]
     model = models.Unigram(scored, unk_id=UNK, byte_fallback=True)
     tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(_BLANK), normalizers.Replace(" ", _BLANK)])
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(BLANK), normalizers.Replace(" ", BLANK)])
     tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in SPECIALS])
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", BOS)])
-    tokenizer.decoder = decoders.Sequence([decoders.Replace(_BLANK, " "), decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse()])
     tokenizer.encode_special_tokens = True
     return tokenizer
 
 
 def word(tokenizer: Tokenizer, entry: Word) -> tuple[int, int]:
     """The pieces of a word of the world, in English and in Chinese."""
-    english, chinese = tokenizer.token_to_id(_BLANK + entry.en), tokenizer.token_to_id(entry.zh)
+    english, chinese = tokenizer.token_to_id(BLANK + entry.en), tokenizer.token_to_id(entry.zh)
     assert english is not None, entry
     assert chinese is not None, entry
     return english, chinese
@@ -59,7 +59,7 @@ def word(tokenizer: Tokenizer, entry: Word) -> tuple[int, int]:
 
 def _pieces() -> Iterator[str]:
     for text in _texts():
-        yield text.replace(" ", _BLANK)
+        yield text.replace(" ", BLANK)
 
 
 def _texts() -> Iterator[str]:

@@ -21,7 +21,7 @@ from scripts.train_chat.packing import Batch, Packer
 from scripts.train_chat.pictures import Gallery, Picture
 
 _WEIGHTS = {
-    **{"answer": 1.0, "corner": 0.5, "words": 0.5, "boxes": 0.2},
+    **{"answer": 1.0, "corner": 0.5, "ready": 0.5, "words": 0.5, "boxes": 0.2},
     **{"described words": 1.0, "described boxes": 0.2},
 }
 _TYPICAL = 20
@@ -44,11 +44,11 @@ class Plan:
         seed: of weights, batches and questions.
     """
 
-    steps: int = 2700
+    steps: int = 3200
     batch: int = 8
     rate: float = 2e-3
     warmup: int = 100
-    cooling: int = 400
+    cooling: int = 500
     looking: int = 250
     fresh: int = 4
     window: int = 2000

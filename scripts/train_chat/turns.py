@@ -43,6 +43,7 @@ class Turn:
         skill: what the question is about; empty for expressions that refer to a thing.
         prompt: without the chat frame.
         answer: what the suite counts as right.
+        said: the answer in words: the option's text where the answer is a letter.
         thing: the number of the thing whose box is asked for; its description ends before the prompt's last sign.
     """
 
@@ -50,6 +51,7 @@ class Turn:
     skill: str
     prompt: str
     answer: str
+    said: str
     thing: int | None = None
 
 
@@ -111,20 +113,20 @@ def _refer(row: str, scene: Scene, number: int, phrase: Phrase) -> Turn:
     text = GRAMMARS[_language(row)].the(phrase).lower()
     prompt = _prompt(row, text) if row == BOXES else f"{BOXES_ZH_INSTRUCTION}{text}。"
     corners = ", ".join(f"{value:.2f}" for value in box(scene, scene.things[number]))
-    return Turn(row, "", prompt, f"[{corners}]", number)
+    return Turn(row, "", prompt, f"[{corners}]", f"[{corners}]", number)
 
 
 def _turn(row: str, asked: Asked, rotation: int) -> Turn:
     """A question in the words of a row, its options moved on by ``rotation`` places."""
     if row == OPEN_ZH:
-        return Turn(row, asked.skill, asked.text + OPEN_ZH_INSTRUCTION, asked.answer)
+        return Turn(row, asked.skill, asked.text + OPEN_ZH_INSTRUCTION, asked.answer, asked.answer)
     text = f"{asked.text} <image 1>" if row == "mmmu" else asked.text
     if row in ("gqa", "textvqa") or (row == "mmmu" and asked.skill == "count"):
-        return Turn(row, asked.skill, _prompt(row, text), asked.answer)
+        return Turn(row, asked.skill, _prompt(row, text), asked.answer, asked.answer)
     order = asked.options[rotation:] + asked.options[:rotation]
     options = dict(zip(LETTERS, order, strict=False))
     letter = next(letter for letter, option in options.items() if option == asked.answer)
-    return Turn(row, asked.skill, _prompt(row, text, options), letter)
+    return Turn(row, asked.skill, _prompt(row, text, options), letter, asked.answer)
 
 
 def _prompt(row: str, text: str, options: dict[str, str] | None = None) -> str:
