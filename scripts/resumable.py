@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fgbench.data.atomic import write_atomic
 
@@ -39,6 +42,50 @@ def rate(step: int, *, steps: int, highest: float, warmup: int, hold: int) -> fl
         return highest * (step + 1) / warmup
     share = max(0, step - hold) / max(1, steps - hold)
     return highest * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def steps(
+    numbers: range,
+    learned: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    losses: Callable[[int], Mapping[str, Tensor]],
+    weights: Mapping[str, float],
+    rate: Callable[[int], float],
+    say: Callable[[str], None],
+) -> Iterator[int]:
+    """Take one step after the other; says now and then how it goes.
+
+    Args:
+        numbers: of the steps to take.
+        learned: whose gradients are clipped.
+        optimizer: takes the steps.
+        losses: of a step, by name.
+        weights: of the losses.
+        rate: of a step.
+        say: gets a line every 50 steps.
+
+    Yields:
+        How many steps are done, after each of them.
+    """
+    started, sums, seen = time.monotonic(), dict.fromkeys(weights, 0.0), 0
+    for step in numbers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step)
+        found = losses(step)
+        loss = torch.stack([weights[name] * value for name, value in found.items()]).sum()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
+        optimizer.step()
+        seen += 1
+        for name, value in found.items():
+            sums[name] += value.item()
+        done = step + 1
+        if done % 50 == 0:
+            each = " ".join(f"{name} {total / seen:.3f}" for name, total in sums.items())
+            say(f"step {done}: {each}; {(time.monotonic() - started) / (done - numbers.start):.3f} s a step")
+            sums, seen = dict.fromkeys(weights, 0.0), 0
+        yield done
 
 
 def save(learned: nn.Module, optimizer: torch.optim.Optimizer, folder: Path, step: int, plan: dict[str, Any]) -> None:
@@ -75,3 +122,19 @@ def log(folder: Path, say: Callable[[str], None], **found: float) -> None:
     say("held out: " + " ".join(f"{name} {value:.1f}" for name, value in found.items()))
     with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(found) + "\n")
+
+
+def arguments(name: str, text: str | None, steps: int, seed: int) -> argparse.ArgumentParser:
+    """The command line of a training script, with these defaults."""
+    parser = argparse.ArgumentParser(prog=f"python -m scripts.{name}", description=text)
+    parser.add_argument("folder", type=Path, help="for state, log and models; an interrupted run goes on there")
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--seed", type=int, default=seed)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

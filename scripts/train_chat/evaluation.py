@@ -63,7 +63,7 @@ class Evaluation:
             if turn.thing is not None:
                 # The tokens before are the right ones, which may flatter; the suite's own row does not have this.
                 own = zip(packed.wanted[packed.turn == number], likeliest[packed.turn == number], strict=True)
-                pairs = [[self._tokenizer.id_to_token(int(each)) for each in pair] for pair in own]
+                pairs = [[str(self._tokenizer.id_to_token(int(each))) for each in pair] for pair in own]
                 text = f"[{', '.join(said for wanted, said in pairs if wanted in COORDINATES)}]"
                 found[number] = bool(llava([text], [_target(picture, turn)]).score[0])
         return found

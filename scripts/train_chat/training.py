@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fgbench.adapters.llava_naflex_model import LlavaNaflex
@@ -80,30 +81,18 @@ def train(plan: Plan, tokenizer: Tokenizer, tower: Path, folder: Path, say: Call
         network.settle(module, torch.cat(objectives.states(typical)))
     first = resumable.resume(objectives, optimizer, folder)
     evaluation = Evaluation(gallery, tokenizer, plan.evaluation_scenes)
-    started, sums, seen = time.monotonic(), dict.fromkeys(_WEIGHTS, 0.0), 0
-    for step in range(first, plan.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = resumable.rate(
-                step, steps=plan.steps, highest=plan.rate, warmup=plan.warmup, hold=plan.steps - plan.cooling
-            )
+
+    def losses(step: int) -> Mapping[str, Tensor]:
         pictures, batch = _batch(plan, gallery, packer, step)
-        looking = step < plan.looking
         # With short sequences the plain formula is the faster kernel on a CPU, above all backwards.
         with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
-            losses = objectives(pictures, None if looking else batch)
-            loss = torch.stack([_WEIGHTS[name] * value for name, value in losses.items()]).sum()
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(objectives.parameters(), 1.0)
-        optimizer.step()
-        seen += 1
-        for name, value in losses.items():
-            sums[name] += value.item()
-        done = step + 1
-        if done % 50 == 0:
-            each = " ".join(f"{name} {total / seen:.3f}" for name, total in sums.items())
-            say(f"step {done}: {each}; {(time.monotonic() - started) / (done - first):.3f} s a step")
-            sums, seen = dict.fromkeys(_WEIGHTS, 0.0), 0
+            found: Mapping[str, Tensor] = objectives(pictures, None if step < plan.looking else batch)
+        return found
+
+    rate = partial(
+        resumable.rate, steps=plan.steps, highest=plan.rate, warmup=plan.warmup, hold=plan.steps - plan.cooling
+    )
+    for done in resumable.steps(range(first, plan.steps), objectives, optimizer, losses, _WEIGHTS, rate, say):
         if done % plan.evaluate_every == 0 or done == plan.steps:
             resumable.log(folder, say, step=done, **evaluation.run(objectives))
         if done % plan.save_every == 0 or done == plan.steps:

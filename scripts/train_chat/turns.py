@@ -132,5 +132,5 @@ def _turn(row: str, asked: Asked, rotation: int) -> Turn:
 def _prompt(row: str, text: str, options: dict[str, str] | None = None) -> str:
     # OCR finds one word of no use in the miniature pictures, see fgbench/data/mini/chat.py.
     question = Question("", "", text, (), options=options or {}, tokens=("MINI",))
-    text: str = templates(row)[DEFAULT].prompt(question).text
-    return text
+    filled: str = templates(row)[DEFAULT].prompt(question).text
+    return filled

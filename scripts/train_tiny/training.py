@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fgbench.adapters.fgclip2_model import FgClip2
@@ -84,35 +84,23 @@ def train(plan: Plan, tokenizer: Tokenizer, folder: Path, say: Callable[[str], N
     optimizer = resumable.adamw(learned, plan.rate)
     first = resumable.resume(learned, optimizer, folder)
     evaluation = Evaluation(reader, plan.evaluation_scenes)
-    started, sums, seen = time.monotonic(), dict.fromkeys(_WEIGHTS, 0.0), 0
-    for step in range(first, plan.steps):
-        rng = seeded(plan.seed, "step", step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate(plan, step)
-        batch = _batch(plan, reader, step)
+
+    def losses(step: int) -> Mapping[str, Tensor]:
+        rng, batch = seeded(plan.seed, "step", step), _batch(plan, reader, step)
         # With short sequences the plain formula is the faster kernel on a CPU, above all backwards.
         few = len(batch[0].patches) <= _FEW
-        with sdpa_kernel(SDPBackend.MATH if few else SDPBackend.FLASH_ATTENTION):
-            with torch.autocast("cpu", torch.bfloat16):
-                losses = Step(model, auxiliary, reader, batch, rng).losses(texts=_texts(plan, step))
-                loss = torch.stack([_WEIGHTS[name] * value for name, value in losses.items()]).sum()
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
-        optimizer.step()
+        with (
+            sdpa_kernel(SDPBackend.MATH if few else SDPBackend.FLASH_ATTENTION),
+            torch.autocast("cpu", torch.bfloat16),
+        ):
+            return Step(model, auxiliary, reader, batch, rng).losses(texts=_texts(plan, step))
+
+    numbers = range(first, plan.steps)
+    for done in resumable.steps(numbers, learned, optimizer, losses, _WEIGHTS, partial(rate, plan), say):
         with torch.no_grad():
             model.logit_scale.clamp_(max=_MAX_SCALE)
-        seen += 1
-        for name, value in losses.items():
-            sums[name] += value.item()
-        done = step + 1
-        if done % 50 == 0:
-            each = " ".join(f"{name} {total / seen:.3f}" for name, total in sums.items())
-            pace = (time.monotonic() - started) / (done - first)
-            say(f"step {done}: {each}; scale {model.logit_scale.exp().item():.1f}; {pace:.3f} s a step")
-            sums, seen = dict.fromkeys(_WEIGHTS, 0.0), 0
         if done % plan.evaluate_every == 0 or done == plan.steps:
-            resumable.log(folder, say, step=done, **evaluation.run(model))
+            resumable.log(folder, say, step=done, scale=model.logit_scale.exp().item(), **evaluation.run(model))
         if done == plan.early:
             network.export(model, tokenizer, folder / "early")
         if done % plan.save_every == 0 or done == plan.steps:
