@@ -58,15 +58,19 @@ class Objectives(nn.Module):
             return found
         states = self.read(tokens, batch)
         each = F.cross_entropy(self._scores(states[-1], batch), self.shares[batch.wanted], reduction="none")
-        halfway = states[len(states) // 2].flatten(0, 1)[batch.described]
+        halfway = states[len(states) // 2].flatten(0, 1)
         starts = torch.tensor([0, *(len(picture.words) for picture in pictures)]).cumsum(0)
         described = starts[batch.things[:, 0]] + GROUNDS + batch.things[:, 1]
         return {
             "answer": each[~batch.placing].mean(),
             "corner": each[batch.placing].mean(),
             "ready": F.cross_entropy(self._likeness(states[-2].flatten(0, 1)[batch.ready]), batch.meant),
+            "letter": F.cross_entropy(self._likeness(halfway[batch.options]), batch.letters),
             **found,
-            **{f"described {name}": loss for name, loss in self._tell(halfway, described, pictures).items()},
+            **{
+                f"described {name}": loss
+                for name, loss in self._tell(halfway[batch.described], described, pictures).items()
+            },
         }
 
     def tokens(self, pictures: Sequence[Picture]) -> list[Tensor]:

@@ -6,7 +6,7 @@ what it sees when it is asked alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from fgbench.adapters.llava_naflex_model import PICTURE
 from fgbench.adapters.lmm_frames import FRAMES
+from fgbench.data.mini.chat import LETTERS
 from scripts.train_chat.tokenizer import BLANK, EOS, PAD
 from scripts.train_chat.turns import FRAME, Turn
 
@@ -36,6 +37,8 @@ class Batch:
         placing: bool [A]; is it a part of a box?
         ready: int64 [R]; places in ``turns.flatten()`` after which an answer in words or a letter begins.
         meant: int64 [R]; the first piece of that answer in words.
+        options: int64 [O]; places in ``turns.flatten()`` where the text of an option begins.
+        letters: int64 [O]; the piece of its letter in an answer.
         described: int64 [K]; places in ``turns.flatten()`` where the description of a thing ends.
         things: int64 [K, 2]; the number of the picture, and of the thing in it.
     """
@@ -51,6 +54,8 @@ class Batch:
     placing: Tensor
     ready: Tensor
     meant: Tensor
+    options: Tensor
+    letters: Tensor
     described: Tensor
     things: Tensor
 
@@ -62,6 +67,10 @@ class Packer:
         """Use this tokenizer."""
         self._tokenizer = tokenizer
         self._blank = tokenizer.token_to_id(BLANK)
+        piece = tokenizer.token_to_id
+        self._letters = {
+            piece(f"\n{mark}"): piece(BLANK + letter) for letter in LETTERS for mark in (f"{letter}.", f"({letter})")
+        }
         self._before = tokenizer.encode(FRAMES[FRAME].parts("", 1)[0]).ids
 
     def pack(self, conversations: Sequence[Sequence[Turn]], patches: Sequence[int]) -> Batch:
@@ -83,6 +92,11 @@ class Packer:
         worded = [number for number, (_, thing) in enumerate(said_about) if thing is None]
         turns = _padded([torch.tensor([*prompt, *answer[:-1]]) for prompt, answer in parts])
         length = turns.shape[1]
+        lettered = [
+            (number * length + place, letter)
+            for number, (prompt, _) in enumerate(parts)
+            for place, letter in self._options(prompt)
+        ]
         lengths = torch.tensor([len(start) for start in starts])
         real = torch.arange(int(lengths.max())) < lengths[:, None]
         seen = real[row][:, None, None, :].expand(-1, 1, length, -1)
@@ -104,6 +118,8 @@ class Packer:
             placing=torch.tensor([thing is not None for _, thing in about])[turn],
             ready=torch.tensor([number * length + len(parts[number][0]) - 1 for number in worded]),
             meant=torch.tensor([self._meant(said) for said, thing in said_about if thing is None]),
+            options=torch.tensor([place for place, _ in lettered]),
+            letters=torch.tensor([letter for _, letter in lettered]),
             # Before the answer stand the last sign and the frame's closing, a piece each.
             described=torch.tensor(
                 [
@@ -118,6 +134,12 @@ class Packer:
     def _meant(self, said: str) -> int:
         """The first piece that is more than a blank."""
         return next(each for each in self._ids(said) if each != self._blank)
+
+    def _options(self, prompt: list[int]) -> Iterator[tuple[int, int]]:
+        """Where in a prompt the text of each option begins, and the piece of its letter."""
+        for place, each in enumerate(prompt):
+            if each in self._letters:
+                yield place + 1 + (prompt[place + 1] == self._blank), self._letters[each]
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids

@@ -22,7 +22,7 @@ from scripts.train_chat.packing import Batch, Packer
 from scripts.train_chat.pictures import Gallery, Picture
 
 _WEIGHTS = {
-    **{"answer": 1.0, "corner": 0.5, "ready": 0.5, "words": 0.5, "boxes": 0.2},
+    **{"answer": 1.0, "corner": 0.5, "ready": 0.5, "letter": 0.2, "words": 0.5, "boxes": 0.2},
     **{"described words": 1.0, "described boxes": 0.2},
 }
 _TYPICAL = 20

@@ -24,9 +24,13 @@ BOXES = "refcoco"
 OPEN_ZH, BOXES_ZH = "open-zh", "boxes-zh"
 """Chinese questions without options, and for boxes: no dataset asks them, but they teach the words."""
 
+LOOKUP = ("lookup-en", "lookup-zh")
+"""The answer is given and its letter is asked for: so that letters are learned before things are seen."""
+
 OPEN_ZH_INSTRUCTION = "\n请用一个词回答。"
 BOXES_ZH_INSTRUCTION = "请给出这句话所描述的区域的边界框："
 _SHARES = {BOXES: 3, BOXES_ZH: 2, "gqa": 3, "textvqa": 1, "mmmu": 1, "mmbench-en": 2, "mmbench-cn": 2, OPEN_ZH: 1}
+_SHARES |= dict.fromkeys(LOOKUP, 1)
 """Turns of each kind in a conversation."""
 
 _VARIANTS = 6
@@ -106,7 +110,7 @@ def box(scene: Scene, thing: Thing) -> tuple[float, float, float, float]:
 
 
 def _language(row: str) -> LanguageCode:
-    return "zh" if row in ("mmbench-cn", OPEN_ZH, BOXES_ZH) else "en"
+    return "zh" if row in ("mmbench-cn", OPEN_ZH, BOXES_ZH, LOOKUP[1]) else "en"
 
 
 def _refer(row: str, scene: Scene, number: int, phrase: Phrase) -> Turn:
@@ -126,7 +130,11 @@ def _turn(row: str, asked: Asked, rotation: int) -> Turn:
     order = asked.options[rotation:] + asked.options[:rotation]
     options = dict(zip(LETTERS, order, strict=False))
     letter = next(letter for letter, option in options.items() if option == asked.answer)
-    return Turn(row, asked.skill, _prompt(row, text, options), letter, asked.answer)
+    if row in LOOKUP:
+        prompt = _prompt(f"mmbench-{'cn' if row == LOOKUP[1] else 'en'}", asked.answer, options)
+    else:
+        prompt = _prompt(row, text, options)
+    return Turn(row, asked.skill, prompt, letter, asked.answer)
 
 
 def _prompt(row: str, text: str, options: dict[str, str] | None = None) -> str:
