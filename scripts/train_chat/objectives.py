@@ -61,16 +61,14 @@ class Objectives(nn.Module):
         halfway = states[len(states) // 2].flatten(0, 1)
         starts = torch.tensor([0, *(len(picture.words) for picture in pictures)]).cumsum(0)
         described = starts[batch.things[:, 0]] + GROUNDS + batch.things[:, 1]
+        told = self._tell(halfway[batch.described], described, pictures)
         return {
             "answer": each[~batch.placing].mean(),
             "corner": each[batch.placing].mean(),
             "ready": F.cross_entropy(self._likeness(states[-2].flatten(0, 1)[batch.ready]), batch.meant),
             "letter": F.cross_entropy(self._likeness(halfway[batch.options]), batch.letters),
             **found,
-            **{
-                f"described {name}": loss
-                for name, loss in self._tell(halfway[batch.described], described, pictures).items()
-            },
+            **{f"described {name}": loss for name, loss in told.items()},
         }
 
     def tokens(self, pictures: Sequence[Picture]) -> list[Tensor]:
