@@ -66,10 +66,11 @@ class Packer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         """Use this tokenizer."""
         self._tokenizer = tokenizer
-        self._blank = tokenizer.token_to_id(BLANK)
-        piece = tokenizer.token_to_id
+        self._blank = self._piece(BLANK)
         self._letters = {
-            piece(f"\n{mark}"): piece(BLANK + letter) for letter in LETTERS for mark in (f"{letter}.", f"({letter})")
+            self._piece(f"\n{mark}"): self._piece(BLANK + letter)
+            for letter in LETTERS
+            for mark in (f"{letter}.", f"({letter})")
         }
         self._before = tokenizer.encode(FRAMES[FRAME].parts("", 1)[0]).ids
 
@@ -130,6 +131,11 @@ class Packer:
             ),
             things=torch.tensor([pair for pair in about if pair[1] is not None]),
         )
+
+    def _piece(self, text: str) -> int:
+        number = self._tokenizer.token_to_id(text)
+        assert number is not None, text
+        return number
 
     def _meant(self, said: str) -> int:
         """The first piece that is more than a blank."""

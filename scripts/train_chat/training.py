@@ -45,11 +45,11 @@ class Plan:
         seed: of weights, batches and questions.
     """
 
-    steps: int = 3200
+    steps: int = 4000
     batch: int = 8
     rate: float = 2e-3
     warmup: int = 100
-    cooling: int = 500
+    cooling: int = 800
     looking: int = 250
     fresh: int = 4
     window: int = 2000
