@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -139,6 +140,26 @@ def test_what_a_question_sees_is_what_it_sees_alone(tokenizer: Tokenizer) -> Non
                 torch.testing.assert_close(packed[mine], alone, atol=0.03, rtol=0)  # states are kept in half precision
                 number += 1
     assert number == len(batch.turns)
+
+
+def test_what_else_is_learned_stands_where_it_is_said(tokenizer: Tokenizer) -> None:
+    """The ends of descriptions, the beginnings of options with their letters, and answers in words."""
+    made = scene("train", 5)
+    conversations = [turns.Drawer(made).turns(random.Random(number)) for number in range(2)]
+    batch = Packer(tokenizer).pack(conversations, [60, 80])
+    pieces = [str(tokenizer.id_to_token(number)) for number in batch.turns.flatten().tolist()]
+    asked = [turn for conversation in conversations for turn in conversation]
+    ends = [turn.prompt.rstrip(".。") for turn in asked if turn.thing is not None]
+    assert all(end.endswith(pieces[place].lstrip("▁")) for end, place in zip(ends, batch.described, strict=True))
+    worded = [turn for turn in asked if turn.thing is None]
+    for turn, place, meant in zip(worded, batch.ready.tolist(), batch.meant.tolist(), strict=True):
+        assert pieces[place] == "▁ASSISTANT:"
+        assert turn.said.startswith(str(tokenizer.id_to_token(meant)).replace("▁", " ").strip())
+    options = [line for turn in worded for line in turn.prompt.split("\n") if re.match(r"\(?[A-D][.)] ", line)]
+    assert len(options) == len(batch.options) > 20
+    for line, place, letter in zip(options, batch.options.tolist(), batch.letters.tolist(), strict=True):
+        assert str(tokenizer.id_to_token(letter)) == f"▁{line.strip('(')[0]}"
+        assert line.split(" ", 1)[1].startswith(pieces[place].replace("▁", " ").strip())
 
 
 def test_every_loss_reaches_its_parameters(tokenizer: Tokenizer) -> None:
