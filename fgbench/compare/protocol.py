@@ -96,7 +96,7 @@ def _fields(first: Record, second: Record) -> list[tuple[str, Any, Any]]:
         *([] if made_elsewhere else [("protocol.id", one["id"], other["id"])]),
         ("dataset", first["dataset"], second["dataset"]),
         ("limit", *(_at(each, "arguments", "effective", "limit") for each in (first, second))),
-        ("data", *("miniature suite" if is_miniature(each) else "dataset" for each in (first, second))),
+        ("data", _origin(first), _origin(second)),
     ]
     for name in ("text", "choices", "details"):
         left, right = one.get(name) or {}, other.get(name) or {}
@@ -108,6 +108,10 @@ def _fields(first: Record, second: Record) -> list[tuple[str, Any, Any]]:
     if "region_mode" in one and "region_mode" in other:
         found.append(("protocol.region_mode", one["region_mode"], other["region_mode"]))
     return found
+
+
+def _origin(record: Record) -> str:
+    return "miniature suite" if is_miniature(record) else "dataset"
 
 
 def _data(first: Record, second: Record, *, items_differ: bool) -> list[Difference]:

@@ -100,6 +100,7 @@ def build_record(
             "seconds": {**report.seconds, "score_this_dataset": outcome.seconds},
             "counters": dict(report.counters),
             "processes": report.processes,
+            **({"estimate": dict(report.estimate)} if report.estimate else {}),
         },
     }
 

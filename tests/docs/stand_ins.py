@@ -1,7 +1,8 @@
 """What a test takes instead of weights, data and a network, in the commands of a page that need them.
 
 Models become small ones that come with fgbench, the data root a copy of the miniature suite, the hub a server on this
-computer; predictions that a reader has are made. What is typed is checked first: models and detectors have to exist.
+computer; predictions and results that a reader has are made. What is typed is checked first: models and detectors have
+to exist.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+import fgbench
 from fgbench import detect_api, models
 from fgbench.data.mini import mini_root
 from fgbench.report import catalogue
@@ -25,6 +29,9 @@ from .pages import Block, Command
 
 LIMIT = "2"
 """Items of a subset that are evaluated."""
+
+SMALL = ("fgclip2-tiny", "fgclip2-tiny-early")
+"""Models whose results are compared."""
 
 
 class StandIns:
@@ -53,6 +60,7 @@ class StandIns:
             self._replace_models(typed)
         if block.mark("needs data") is not None:
             self._replace_data(typed)
+            self._replace_results(typed)
         if block.mark("needs network") is not None and typed.name == "data get":
             here = environment(self._hub, self._folder / "home", HF_HUB_OFFLINE="0")
             variables = {**here, **variables, "HF_ENDPOINT": self._hub.endpoint}
@@ -97,6 +105,21 @@ class StandIns:
         if typed.name == "proposals import":
             self._predict(typed.get("--dataset") or "", typed.words[typed.arguments()[0]], root)
 
+    def _replace_results(self, typed: Typed) -> None:
+        """Results on data that a reader has become those of two small models on the miniature suite."""
+        if typed.name in {"compare", "bilingual"}:
+            typed.set("--results", str(self._results))
+        if typed.name == "compare":  # With the paper nothing on generated pictures can be compared.
+            for place, other in zip(typed.arguments(), SMALL, strict=True):
+                if typed.words[place] != "paper":
+                    models.parse(typed.words[place])
+                typed.words[place] = other
+        if typed.name == "leaderboard add":
+            [place] = typed.arguments()
+            models.parse(Path(typed.words[place]).name)
+            typed.words[place] = str(self._results / SMALL[0])
+            typed.words.append("--allow-miniature")
+
     def _predict(self, dataset: str, place: str, root: Path) -> None:
         """Make predictions in a form that ``fgbench score`` reads."""
         path, files = self._folder / place, datasets().get(dataset)[1].files
@@ -113,6 +136,16 @@ class StandIns:
             questions = json.loads((root / files["annotations"][1]).read_text(encoding="utf-8"))
             lines = [json.dumps({"question_id": number, "text": "yes"}) for number in questions]
             path.write_text("\n".join(lines), encoding="utf-8")
+
+    @cached_property
+    def _results(self) -> Path:
+        """A results folder in which two models can be compared, and languages too."""
+        output = self._folder / "evaluated"
+        for model in SMALL:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("FGBENCH_CACHE", str(self._cache))
+                fgbench.evaluate(model, dataset="coco,coco-cn", data_root="mini", output=output, device="cpu")
+        return output
 
     @cached_property
     def _lvis(self) -> dict[str, Any]:

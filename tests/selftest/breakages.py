@@ -263,12 +263,18 @@ def _next_cosine(original: Callable[..., Any], *args: Any) -> Any:
     return replace(found, cosine=np.roll(found.cosine, 1))
 
 
-def _crops(original: Callable[..., Any], model: Any, settings: Any) -> Any:
-    return original(model, replace(settings, region_mode="crop") if hasattr(model, "preprocessor") else settings)
+def _crops(original: Callable[..., Any], model: Any, settings: Any, *ranks: Any) -> Any:
+    return original(
+        model, replace(settings, region_mode="crop") if hasattr(model, "preprocessor") else settings, *ranks
+    )
 
 
 def _settings(**fields: Any) -> Patch:
-    return _wrapped(evaluation, "start", lambda original, model, settings: original(model, replace(settings, **fields)))
+    return _wrapped(
+        evaluation,
+        "start",
+        lambda original, model, settings, *ranks: original(model, replace(settings, **fields), *ranks),
+    )
 
 
 def _unnormalised_mean(original: Callable[..., Any], vectors: Any, templates: int, groups: Any = None) -> Any:
