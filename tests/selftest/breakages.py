@@ -204,10 +204,10 @@ def _strict_choice(original: Callable[..., Any], *args: Any) -> Any:
     return found._replace(correct=found.margin > 0)
 
 
-def _ties_lose(original: Callable[..., Any], similarity: Any, target: Any) -> Any:
-    own = similarity[np.arange(len(target)), target][:, None]
-    _, tied = original(similarity, target)
-    return (similarity >= own).sum(axis=1, dtype=np.int64) - 1, tied
+def _ties_lose(original: Callable[..., Any], similarity: Any, rows: Any, target: Any) -> Any:
+    own = similarity[rows, target][:, None]
+    _, tied = original(similarity, rows, target)
+    return (similarity[rows] >= own).sum(axis=1, dtype=np.int64) - 1, tied
 
 
 def _labels(change: Callable[[Any], Any]) -> Patch:
