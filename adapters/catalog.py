@@ -10,7 +10,7 @@ from pathlib import Path
 from fgbench.models import Family, ModelSpec
 
 from .catalog_clip import ALTCLIP, CHINESECLIP, EVACLIP, FINECLIP, LONGCLIP, METACLIP2, OPENCLIP, R2D2
-from .catalog_generators import GENERATORS
+from .catalog_generators import GENERATORS, ONLY_MINI
 from .headers import names_all, read_config
 
 _REVISION = {"revision": "commit, branch or tag on the hub"}
@@ -47,8 +47,6 @@ FGCLIP2 = Family(
     accepts=lambda path: read_config(path).get("model_type") == "fgclip2",
 )
 
-_ONLY_MINI = "trained on the procedural world of the miniature suite; says nothing about real pictures"
-
 BUNDLED = Family(
     scheme="bundled",
     title="Small models that come with fgbench, trained on the world of the miniature suite",
@@ -62,8 +60,8 @@ BUNDLED = Family(
             target=name,
             licence="Apache-2.0",
             languages=("en", "zh"),
-            note=_ONLY_MINI,
-            chat="llava-untrained",
+            note=ONLY_MINI,
+            chat="llava-tiny",
         )
         for name, title in (
             ("fgclip2-tiny", "FG-CLIP 2 architecture, 1.6 million parameters"),

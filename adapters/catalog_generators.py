@@ -11,6 +11,7 @@ from .headers import read_config
 _FRAMES = "vicuna_v1, short, vlmevalkit"
 _DTYPE = {"dtype": "precision of the weights: fp32 (default), bf16, fp16"}
 _REVISION = {"revision": "commit, branch or tag on the hub"}
+ONLY_MINI = "trained on the procedural world of the miniature suite; says nothing about real pictures"
 _NOT_THE_ROW = "the released model; that the paper's row with CLIP is this one is inferred from its numbers, not stated"
 
 
@@ -63,6 +64,24 @@ HF_LMM = Family(
     accepts=_chats_about_pictures,
 )
 
+BUNDLED_CHAT = Family(
+    scheme="bundled-chat",
+    title="Small chat models that come with fgbench, trained on the world of the miniature suite",
+    factory="fgbench.adapters.llava_naflex:bundled",
+    example="bundled-chat:llava-tiny",
+    kind="chat model",
+    models=(
+        ModelSpec(
+            id="llava-tiny",
+            title="LLaVA on fgclip2-tiny's vision tower, 1.6 million parameters",
+            target="llava-tiny",
+            licence="Apache-2.0",
+            languages=("en", "zh"),
+            note=f"{ONLY_MINI}; has not learned to choose options by letter: at chance on MMBench and MMMU",
+        ),
+    ),
+)
+
 UNTRAINED_CHAT = Family(
     scheme="untrained-chat",
     title="A small chat model with random weights: the chance level",
@@ -81,4 +100,4 @@ UNTRAINED_CHAT = Family(
     ),
 )
 
-GENERATORS = (LLAVA_NAFLEX, HF_LMM, UNTRAINED_CHAT)
+GENERATORS = (LLAVA_NAFLEX, HF_LMM, BUNDLED_CHAT, UNTRAINED_CHAT)

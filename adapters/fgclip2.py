@@ -6,10 +6,8 @@ from a head of their own. Pictures keep their aspect ratio and spend 128 to 1024
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from fgbench.adapter import AdapterInfo, ImageFeatures, TextFeatures
 from fgbench.errors import ModelError, UsageError
 from fgbench.requests import TextKind
 
+from .bundled import load_bundled
 from .checkpoint import fetch, file_digests, load_strict, read_json, read_state_dict, weight_files
 from .fgclip2_model import FgClip2, FgClip2Config
 from .naflex import BUDGETS, PATCH, NaflexPreprocessor, parse_budget
@@ -137,11 +136,11 @@ def bundled(target: str, *, budget: str | int | None = None) -> FgClip2Adapter:
     Args:
         target: its name.
         budget: as in :func:`load`.
+
+    Raises:
+        UsageError: there is none of this name, or no such budget.
     """
-    with as_file(files("fgbench.adapters").joinpath("weights").joinpath(target)) as folder:
-        adapter = load(str(folder), budget=budget)
-    adapter.info = dataclasses.replace(adapter.info, name=target, source=f"bundled with fgbench: {target}")
-    return adapter
+    return load_bundled(target, load, budget=budget)
 
 
 def untrained(target: str, *, seed: str | int = "0") -> FgClip2Adapter:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from fgbench.errors import ModelError, UsageError
 from fgbench.generator import TOO_LONG, GeneratorInfo, Reply
 
+from .bundled import load_bundled
 from .checkpoint import fetch, file_digests, weight_files
 from .llava_naflex_files import FILES, read
 from .llava_naflex_model import PICTURE, LlavaNaflex, LlavaNaflexConfig
@@ -81,6 +82,18 @@ def load(
         revision=commit,
         files=file_digests(folder, (*FILES, *weight_files(folder))),
     )
+
+
+def bundled(target: str) -> LlavaNaflexGenerator:
+    """Load a small model that comes with fgbench; needs no network.
+
+    Args:
+        target: its name.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    return load_bundled(target, load)
 
 
 def untrained(target: str, *, seed: str | int = "0") -> LlavaNaflexGenerator:

@@ -24,6 +24,12 @@ def selftest(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Results folder to keep. Default: a temporary one.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    records: Annotated[
+        Path | None,
+        typer.Option(
+            help="Evaluate nothing: compare what 'fgbench eval --data-root mini' left in this results folder."
+        ),
+    ] = None,
     write: Annotated[
         Path | None,
         typer.Option(help="Compare nothing: measure the whole suite and write this file of expected results."),
@@ -51,7 +57,9 @@ def selftest(
         return
     if model is not None:
         raise UsageError("--model goes with --write only: the file of expected results names the model.")
-    found = selftest_api.selftest(task, dataset, expected=expected, output=output, device=device, progress=Bars())
+    found = selftest_api.selftest(
+        task, dataset, expected=expected, output=output, device=device, progress=Bars(), records=records
+    )
     if json_:
         print_json(found.as_json())
     else:

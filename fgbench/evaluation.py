@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fgbench.engines import Model, Settings, start, with_choices
+from fgbench.adapter import Adapter
+from fgbench.engines import Model, Running, Settings, start, with_choices
+from fgbench.errors import FgbenchError
+from fgbench.plan_api import after_run
 from fgbench.requests import Generate
 from fgbench.results import folder as results_folder
 from fgbench.results.environment import describe
@@ -14,7 +19,7 @@ from fgbench.results.record import Record, build_record, describe_model
 from fgbench.results.side_files import save_answers, save_pictures, save_tables
 from fgbench.runner.plan import Plan, PlannedDataset
 from fgbench.runner.ranks import ALONE, Ranks
-from fgbench.runner.run import Outcome, run
+from fgbench.runner.run import Outcome, RunReport, run
 
 if TYPE_CHECKING:
     from fgbench.runner.progress import Progress
@@ -83,6 +88,8 @@ def evaluate_part(
     """
     running = start(model, settings, ranks)
     report = run(plan, running.engine, on_error=on_error, progress=progress, ranks=ranks)
+    if ranks.first and isinstance(model, Adapter):
+        report = replace(report, estimate=_estimate(model, running, plan, report))
     finished = Finished([], [], None, running.notes())
     for outcome in report.outcomes:
         if not outcome.answered:
@@ -108,3 +115,11 @@ def evaluate_part(
         finished.records.append(record)
         finished = finished._replace(folder=target)
     return finished
+
+
+def _estimate(model: Adapter, running: Running, plan: Plan, report: RunReport) -> dict[str, float] | None:
+    """How far the estimate of this run was off; None where there is none. It is a remark: it cannot fail a run."""
+    with suppress(FgbenchError, OSError):
+        mode = running.effective["region_mode"]
+        return after_run(model, running.identity.fingerprint, running.device, mode, plan.datasets, report)
+    return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fgbench.adapter import Adapter, RegionMode
-from fgbench.data.images import probe
+from fgbench.data.images import Probe, probe
 from fgbench.data.roots import cache_folder
 from fgbench.errors import DataError
 from fgbench.requests import ImageRef, Request
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from fgbench.runner.device import Precision
+    from fgbench.runner.run import RunReport
 
 SAMPLE = 24
 """Pictures per dataset whose size is read; the others are taken to be like them."""
@@ -115,13 +117,19 @@ def after_run(
     device: torch.device,
     region_mode: RegionMode,
     datasets: Iterable[PlannedDataset],
-    counters: Mapping[str, int],
-    seconds: Mapping[str, float],
+    report: RunReport,
 ) -> dict[str, float] | None:
     """How far the remembered estimate of a plan was off (:func:`fgbench.runner.price.deviation`).
 
+    Opens no picture: the run knows their sizes.
+
+    Args:
+        adapter, fingerprint, device, region_mode: of the run.
+        datasets: of its plan.
+        report: what it did.
+
     Returns:
-        None if this model was never timed on this device for all that the plan needs.
+        None if this model was never timed on this device for all that the plan needs, or if nothing was encoded.
     """
     from fgbench.runner.calibration import read_rates
 
@@ -129,11 +137,12 @@ def after_run(
     rates = read_rates(rates_place(fingerprint, device))
     if not rates.passes and not rates.texts:
         return None
-    sizes = {ref: size for each in priced for ref, size in sampled_sizes(each).items()}
+    sizes = {ref: size for each in priced for ref, size in sampled_sizes(each, report.probes).items()}
     work = _work(adapter, region_mode, priced, sizes)
     if set(work.passes) - set(rates.passes) or set(work.texts) - set(rates.texts):
         return None
-    return deviation(_priced(work, rates, adapter, device), work, counters, seconds)
+    expected = _priced(work, rates, adapter, device)
+    return deviation(expected, work, report.counters, report.seconds, report.processes)
 
 
 def rates_place(fingerprint: str, device: torch.device) -> Path:
@@ -146,18 +155,29 @@ def rates_place(fingerprint: str, device: torch.device) -> Path:
     return cache_folder() / "rates" / f"{fingerprint}-{safe}.json"
 
 
-def sampled_sizes(planned: PlannedDataset) -> dict[ImageRef, Size]:
-    """(width, height) of every picture on disk: read for some, taken from these in turn for the others."""
+def sampled_sizes(
+    planned: PlannedDataset, probes: Mapping[ImageRef, Probe | DataError] | None = None
+) -> dict[ImageRef, Size]:
+    """(width, height) of every picture on disk: read for some, taken from these in turn for the others.
+
+    Args:
+        planned: a dataset.
+        probes: what is known of its pictures; without it, they are opened.
+    """
     there = sorted(planned.distinct_images - planned.missing, key=str)
     known: list[Size] = []
     for ref in there[:: max(1, len(there) // SAMPLE)][:SAMPLE]:
-        try:
-            found = probe(ref)
-        except DataError:
-            continue
-        known.append((found.width, found.height))
+        found = _probed(ref) if probes is None else probes.get(ref)
+        if isinstance(found, Probe):
+            known.append((found.width, found.height))
     known = known or [UNKNOWN]
     return {ref: known[number % len(known)] for number, ref in enumerate(there)}
+
+
+def _probed(ref: ImageRef) -> Probe | None:
+    with suppress(DataError):
+        return probe(ref)
+    return None
 
 
 def _unpriced(planned: PlannedDataset, adapter: Adapter, mode: RegionMode) -> str | None:

@@ -14,6 +14,7 @@ from fgbench.api import Evaluation, evaluate
 from fgbench.data.mini import VERSION
 from fgbench.errors import DataError, ModelError, UsageError
 from fgbench.models import declared_chat, load_model
+from fgbench.results import folder as folder_of_results
 from fgbench.selftest.comparison import Comparison, compare
 from fgbench.selftest.expectation import Expectation, from_records, read_expectation, write_expectation
 
@@ -33,6 +34,7 @@ def selftest(
     device: str = "auto",
     precision: Precision = "fp32",
     progress: Progress | None = None,
+    records: Path | None = None,
 ) -> Comparison:
     """Evaluate the miniature suite and compare every number with the expected one.
 
@@ -43,6 +45,7 @@ def selftest(
         expected: file of expected results; None for the one that comes with fgbench.
         output: results folder; None for one that is removed afterwards.
         device, precision, progress: as in :func:`fgbench.api.evaluate`.
+        records: results folder of an evaluation of the suite; its records are compared, nothing is evaluated.
 
     Raises:
         UsageError: unknown names, or datasets without expected results.
@@ -56,6 +59,8 @@ def selftest(
             f"{VERSION}: the numbers do not compare. {_AGAIN}"
         )
     chosen = _chosen(expectation, task, dataset)
+    if records is not None:
+        return _compare_records(expectation, chosen, records)
     _check_weights(expectation, {expectation.datasets[name].model for name in chosen})
     result = _run(expectation.model, chosen, output, device, precision, progress)
     reasons = {each.dataset: each.reason for each in result.not_evaluated}
@@ -109,6 +114,31 @@ def _chosen(
     return chosen
 
 
+def _compare_records(expectation: Expectation, chosen: Sequence[str], folder: Path) -> Comparison:
+    """The records of the expected models in a results folder; those of other models are passed over."""
+    found = {}
+    for record in folder_of_results.records(folder):
+        name, model = record["dataset"], record["model"]
+        if name not in chosen or model["name"] != expectation.datasets[name].model:
+            continue
+        if model["sha256"] != expectation.weights[model["name"]]:
+            raise ModelError(_other_weights(expectation, model["name"]))
+        found[name] = record
+    reasons = {
+        name: f"{folder} has no record of {expectation.datasets[name].model} on it"
+        for name in chosen
+        if name not in found
+    }
+    return compare(expectation, [found[name] for name in chosen if name in found], reasons)
+
+
+def _other_weights(expectation: Expectation, name: str) -> str:
+    return (
+        f"The weights of {name} are not those that the expected results were measured with (SHA-256 "
+        f"{expectation.weights[name][:12]}…): the numbers do not compare. {_AGAIN}"
+    )
+
+
 def _check_weights(expectation: Expectation, wanted: set[str]) -> None:
     """Refuse weights that the expected results were not measured with, before a picture is opened."""
     from fgbench.runner.identity import weights_sha256
@@ -119,10 +149,7 @@ def _check_weights(expectation: Expectation, wanted: set[str]) -> None:
         model = load_model(text)
         name = model.info.name
         if name in wanted and weights_sha256(model.module) != expectation.weights[name]:
-            raise ModelError(
-                f"The weights of {name} are not those that the expected results were measured with (SHA-256 "
-                f"{expectation.weights[name][:12]}…): the numbers do not compare. {_AGAIN}"
-            )
+            raise ModelError(_other_weights(expectation, name))
         wanted = wanted - {name}
     if wanted:
         raise ModelError(

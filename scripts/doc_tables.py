@@ -25,7 +25,7 @@ def put(name: str, content: str, page: Path = PAGE) -> None:
     _, ended, after = rest.partition(closing)
     if not (found and ended):
         raise ValueError(f"{page}: expected the lines {opening.strip()} and {closing}.")
-    page.write_text(f"{before}{opening}{content.strip()}\n{closing}{after}", encoding="utf-8")
+    page.write_text(f"{before}{opening}\n{content.strip()}\n\n{closing}{after}", encoding="utf-8")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

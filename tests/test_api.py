@@ -51,7 +51,9 @@ class TestResult:
         assert result.exit_code == 0
         assert result.folder == tmp_path / "results/fake"
         assert sorted(path.name for path in result.folder.iterdir()) == [
-            "coco-box.items.npz", "coco-box.json", "coco.items.npz", "coco.json", "fg-ovd.items.npz", "fg-ovd.json"
+            "coco-box.items.npz", "coco-box.json", "coco-box.sizes.csv",
+            "coco.caption-length.csv", "coco.items.npz", "coco.json",
+            "fg-ovd.attributes.csv", "fg-ovd.items.npz", "fg-ovd.json",
         ]  # fmt: skip
         for record in result.records:
             assert json.loads((result.folder / f"{record['dataset']}.json").read_text(encoding="utf-8")) == record

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from fgbench import api, plan_api
+from fgbench.data.images import probe
 from fgbench.models import load_adapter
 from fgbench.runner import calibration
 from fgbench.runner.identity import identify
+from fgbench.runner.run import RunReport
 
 
 def test_an_estimate_is_remembered_and_can_be_compared_with_a_run(
@@ -30,8 +32,9 @@ def test_an_estimate_is_remembered_and_can_be_compared_with_a_run(
     assert plan_api.estimate(made, adapter, device="cpu").total == found.total
     identity, where = identify(adapter, "fp32").fingerprint, torch.device("cpu")
     counters, seconds = {"image_passes": 2, "texts_encoded": 10}, {"encode_images": 3.0, "encode_texts": 1.0}
-    off = plan_api.after_run(adapter, identity, where, "roi", made.datasets, counters, seconds)
+    report = RunReport((), counters, seconds, probes={ref: probe(ref) for ref in made.datasets[0].images()})
+    off = plan_api.after_run(adapter, identity, where, "roi", made.datasets, report)
     assert off is not None
     assert off["actual"] == 4.0
     assert off["ratio"] == pytest.approx(4.0 / found.total.seconds.expected)
-    assert plan_api.after_run(adapter, "another model", where, "roi", made.datasets, counters, seconds) is None
+    assert plan_api.after_run(adapter, "another model", where, "roi", made.datasets, report) is None

@@ -45,6 +45,9 @@ def test_this_installation_measures_what_it_should(tmp_path: Path) -> None:
     assert {score.dataset for score in found.scores} == {SMALL}
     assert found.protocol == {}
     assert (tmp_path / "results.csv").is_file()
+    assert selftest(dataset=SMALL, records=tmp_path) == found
+    (tmp_path / "fgclip2-tiny/boxclass-cn.json").unlink()
+    assert "no record of fgclip2-tiny" in selftest(dataset=SMALL, records=tmp_path).not_evaluated[SMALL]
 
 
 @pytest.mark.usefixtures("only_small")

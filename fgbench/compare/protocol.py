@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from fgbench.results.record import Record
+from fgbench.results.record import Record, is_miniature
 from fgbench.spec import DatasetSpec, MetricKey
 
 
@@ -32,9 +32,10 @@ class Difference(NamedTuple):
 def protocol_difference(first: Record, second: Record) -> list[Difference]:
     """What differs between the protocols and the data of two records.
 
-    Decisive are dataset, protocol (id, texts, choices, patch budget, region mode, rules in words), limit, and the
-    contents of annotations and pictures. Worth knowing are the numbers of evaluated and skipped items (those that both
-    have are compared), precision, chat frame and training data, and who made predictions elsewhere.
+    Decisive are dataset, protocol (id, texts, choices, patch budget, region mode, rules in words), limit, whether the
+    data are the miniature suite's, and the contents of annotations and pictures. Worth knowing are the numbers of
+    evaluated and skipped items (those that both have are compared), precision, chat frame and training data, and who
+    made predictions elsewhere.
 
     A field that only one of the records has is passed over where its absence says nothing (the other one is older, or
     was made without pictures), so that old records stay comparable.
@@ -95,6 +96,7 @@ def _fields(first: Record, second: Record) -> list[tuple[str, Any, Any]]:
         *([] if made_elsewhere else [("protocol.id", one["id"], other["id"])]),
         ("dataset", first["dataset"], second["dataset"]),
         ("limit", *(_at(each, "arguments", "effective", "limit") for each in (first, second))),
+        ("data", _origin(first), _origin(second)),
     ]
     for name in ("text", "choices", "details"):
         left, right = one.get(name) or {}, other.get(name) or {}
@@ -106,6 +108,10 @@ def _fields(first: Record, second: Record) -> list[tuple[str, Any, Any]]:
     if "region_mode" in one and "region_mode" in other:
         found.append(("protocol.region_mode", one["region_mode"], other["region_mode"]))
     return found
+
+
+def _origin(record: Record) -> str:
+    return "miniature suite" if is_miniature(record) else "dataset"
 
 
 def _data(first: Record, second: Record, *, items_differ: bool) -> list[Difference]:

@@ -24,7 +24,7 @@ from fgbench.leaderboard.columns import (
 )
 from fgbench.report.paper import EDITIONS, PaperCell, cells
 from fgbench.results.folder import rows as csv_rows
-from fgbench.results.record import Record
+from fgbench.results.record import Record, is_miniature
 from fgbench.spec import DatasetSpec
 
 SMALLEST_UNCOUNTED = 1000
@@ -41,7 +41,7 @@ def measured(record: Record) -> Iterator[Row]:
     extra = {
         "schema": SCHEMA,
         "origin": MEASURED,
-        "scope": scope(counts["expected"], counts["evaluated"], counts["published"], miniature=_is_miniature(record)),
+        "scope": scope(counts["expected"], counts["evaluated"], counts["published"], miniature=is_miniature(record)),
         "backbone": record["model"]["paper"][1] if record["model"].get("paper") else "",
         "choices": ";".join(f"{name}={value}" for name, value in sorted(record["protocol"]["choices"].items())),
         "data_sha256": data_sha256(record["data"]),
@@ -117,7 +117,3 @@ def data_sha256(data: Mapping[str, Any]) -> str:
     """One digest over all data of a record: independent of file names and of where files lie."""
     lines = [*sorted(data["annotations"].values()), data["images_sha256"]]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _is_miniature(record: Record) -> bool:
-    return bool(record["arguments"]["effective"].get("data_root") == "mini")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fgbench.results.record import Record
+from fgbench.results.record import Record, is_miniature
 
 
 class Remark(NamedTuple):
@@ -26,6 +26,7 @@ SENTENCES = {
         "Not the published number of items: not comparable with the paper",
         "样本数与公开数据集不同：不可与论文比较",
     ),
+    "miniature": ("Miniature suite: not comparable with the paper", "微型评测集：不可与论文比较"),
     "replies": ("Replies that reached their limit", "达到长度上限的回答"),
     "truncated": ("Texts cut to the model's length", "被截断到模型长度的文本"),
     "ties": (
@@ -50,6 +51,8 @@ def remarks(record: Record) -> list[Remark]:
         found.append(Remark("skipped", f"{skipped:,} of {counts['expected']:,} ({reasons})"))
     if record["arguments"]["effective"].get("limit"):
         found.append(Remark("limited", ""))
+    elif is_miniature(record):
+        found.append(Remark("miniature", ""))
     elif counts["published"] and counts["expected"] != counts["published"]:
         found.append(Remark("published", ""))
     if counts["texts_truncated"]:

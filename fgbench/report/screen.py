@@ -59,10 +59,24 @@ def print_evaluation(result: Evaluation) -> None:
         console.print(table)
     for note in result.notes:
         console.print(Text(note, style="yellow"))
+    for off in _distinct_estimates(result):
+        ours, took = off["estimated"], off["actual"]
+        told = f"Encoding: estimated {_duration(ours)}, took {_duration(took)} (off by {_duration(abs(took - ours))})."
+        console.print(Text(told, style="dim"))
     if result.records:
         console.print(
             Text(f"Records: {result.folder}; all results: {result.folder.parent / 'results.csv'}", style="dim")
         )
+
+
+def _distinct_estimates(result: Evaluation) -> list[Mapping[str, float]]:
+    """One per run: its records share it."""
+    found: list[Mapping[str, float]] = []
+    for record in result.records:
+        off = record["timings"].get("estimate")
+        if off is not None and off not in found:
+            found.append(off)
+    return found
 
 
 def print_report(written: Report) -> None:

@@ -7,6 +7,7 @@ except for ``timings``, which holds everything that depends on when and in how m
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -99,6 +100,7 @@ def build_record(
             "seconds": {**report.seconds, "score_this_dataset": outcome.seconds},
             "counters": dict(report.counters),
             "processes": report.processes,
+            **({"estimate": dict(report.estimate)} if report.estimate else {}),
         },
     }
 
@@ -146,6 +148,11 @@ def describe_predictions(name: str, sha256: str, options: Mapping[str, str]) -> 
 
 def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+
+
+def is_miniature(record: Record) -> bool:
+    """Was it measured on the miniature suite (``mini``, or its folder in the cache, ``mini-<version>``)?"""
+    return re.fullmatch(r"mini(-\d+)?", str(record["arguments"]["effective"].get("data_root"))) is not None
 
 
 def write_record(record: Record, path: Path) -> None:

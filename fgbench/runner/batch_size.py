@@ -42,7 +42,7 @@ def largest(fits: Callable[[int], bool], first: int = FIRST, ceiling: int = CHUN
     size = min(first, ceiling)
     if not fits(size):
         while size > 1:
-            size //= 2
+            size = (size + 1) // 2
             if fits(size):
                 break
         return size

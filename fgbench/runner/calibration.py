@@ -99,9 +99,12 @@ def read_rates(path: Path) -> Rates:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema"] == SCHEMA:
             return Rates(
-                {PassKind(view, dense): Range(*each) for view, dense, each in content["passes"]},
-                {TextKindOf(text_path, length): Range(*each) for text_path, length, each in content["texts"]},
-                {PassKind(view, dense): Range(*each) for view, dense, each in content["preparing"]},
+                {PassKind(view, dense): Range(*map(float, each)) for view, dense, each in content["passes"]},
+                {
+                    TextKindOf(text_path, length): Range(*map(float, each))
+                    for text_path, length, each in content["texts"]
+                },
+                {PassKind(view, dense): Range(*map(float, each)) for view, dense, each in content["preparing"]},
             )
     return Rates({}, {}, {})
 

@@ -5,6 +5,7 @@ Nothing here loads a model or opens a picture: sizes, and the seconds per pass, 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -203,8 +204,8 @@ def price(work: Work, rates: Rates, dim: int, *, overlapping: bool, workers: int
 
 
 def deviation(
-    expected: Price, work: Work, counters: Mapping[str, int], seconds: Mapping[str, float]
-) -> dict[str, float]:
+    expected: Price, work: Work, counters: Mapping[str, int], seconds: Mapping[str, float], processes: int = 1
+) -> dict[str, float] | None:
     """How far an estimate was off, after a run; for ``timings`` of a record.
 
     Only what the run did is compared: a run that found half of it stored is expected to take half as long.
@@ -214,17 +215,21 @@ def deviation(
         work: of the plan.
         counters: ``image_passes`` and ``texts_encoded`` of the run.
         seconds: ``encode_images`` and ``encode_texts`` of the run.
+        processes: that shared the work.
 
     Returns:
-        ``estimated`` and ``actual`` seconds of both stages, and ``ratio``, actual by estimated (1 was right).
+        ``estimated`` and ``actual`` seconds of both stages, and ``ratio``, actual by estimated (1 was right); None if
+        nothing was encoded.
     """
     done = (
         counters["image_passes"] / max(sum(work.passes.values()), 1),
         counters["texts_encoded"] / max(sum(work.texts.values()), 1),
     )
-    estimated = expected.images.expected * done[0] + expected.texts.expected * done[1]
+    estimated = (expected.images.expected * done[0] + expected.texts.expected * done[1]) / processes
+    if not 0 < estimated < math.inf:
+        return None
     actual = seconds["encode_images"] + seconds["encode_texts"]
-    return {"estimated": estimated, "actual": actual, "ratio": actual / estimated if estimated else float("nan")}
+    return {"estimated": estimated, "actual": actual, "ratio": actual / estimated}
 
 
 def _sum(ranges: Iterable[Range]) -> Range:

@@ -61,12 +61,16 @@ class RunReport:
         counters: of the engine, of all ranks.
         seconds: of wall-clock time per stage.
         processes: number of ranks.
+        probes: what was found out about the pictures; none on other ranks than the first.
+        estimate: how far the estimate of this run was off (docs/records.md), where there is one.
     """
 
     outcomes: tuple[Outcome, ...]
     counters: Mapping[str, int]
     seconds: Mapping[str, float] = field(default_factory=dict)
     processes: int = 1
+    probes: Mapping[ImageRef, Probe | DataError] = field(default_factory=dict)
+    estimate: Mapping[str, float] | None = None
 
 
 def run(plan: Plan, engine: Engine, *, on_error: OnError, progress: Progress, ranks: Ranks = ALONE) -> RunReport:
@@ -117,7 +121,7 @@ def run(plan: Plan, engine: Engine, *, on_error: OnError, progress: Progress, ra
             outcomes.append(Outcome(planned, problem=problem) if problem else _score(planned, probes, engine, on_error))
             advance(1)
     clock.lap("score")
-    return RunReport(tuple(outcomes), engine.counters(), clock.seconds, ranks.world)
+    return RunReport(tuple(outcomes), engine.counters(), clock.seconds, ranks.world, probes)
 
 
 def _unfit(planned: PlannedDataset, engine: Engine, on_error: OnError) -> FgbenchError | None:

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
-
 import torch
 
+from scripts import resumable
 from scripts.train_tiny import tokenizer
 from scripts.train_tiny.training import Plan, train
 
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.train_tiny", description=__doc__)
-    parser.add_argument("folder", type=Path, help="for checkpoints, log and models; an interrupted run goes on there")
-    parser.add_argument("--steps", type=int, default=Plan.steps)
-    parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
+    arguments = resumable.arguments("train_tiny", __doc__, Plan.steps, Plan.seed).parse_args()
     torch.set_num_threads(arguments.threads)
     plan = Plan(steps=arguments.steps, seed=arguments.seed)
-    train(plan, tokenizer.build(), arguments.folder, _say)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    train(plan, tokenizer.build(), arguments.folder, resumable.say)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ def test_equal_records_do_not_differ() -> None:
         ({"protocol__budget": 1024}, "protocol.budget"),
         ({"protocol__details": {"gallery": "half"}}, "protocol.details.gallery"),
         ({"arguments__effective": {"limit": 5}}, "limit"),
+        ({"arguments__effective": {"limit": None, "data_root": "mini-4"}}, "data"),
         ({"data__annotations": {"elsewhere/captions.json": "9"}}, "data.annotations.captions.json"),
         ({"data__images_sha256": "9"}, "data.images_sha256"),
     ],

@@ -37,7 +37,13 @@ def run(shell: Shell, options: Sequence[str], command: Sequence[str | Path]) -> 
     return subprocess.Popen(
         [sys.executable, *options, *map(str, command)],
         cwd=shell.folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "FGBENCH_CACHE": str(shell.folder / "cache"), "HF_HUB_OFFLINE": "1"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "FGBENCH_CACHE": str(shell.folder / "cache"),
+            "HF_HUB_OFFLINE": "1",
+            "COLUMNS": "160",
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

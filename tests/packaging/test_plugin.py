@@ -71,7 +71,7 @@ def test_its_model_is_evaluated_on_its_task(site: Path, swatches: Path, tmp_path
     done = command("-m", "fgbench", *arguments, "--model", "mean-colour?gain=2", cwd=tmp_path, path=site)
     assert done.returncode == 0, done.stderr
     [record] = json.loads(done.stdout)["records"]
-    assert record["scores"] == [{"subset": "*", "metric": "top1", "value": 5 / 6, "n": 6}]
+    assert record["scores"] == [{"subset": "*", "metric": "top1", "value": 5 / 6, "n": 6, "interval": None}]
     assert record["model"]["name"] == "mean-colour?gain=2"
     assert record["model"]["settings"] == {"gain": 2.0}
     assert record["counts"]["evaluated"] == record["counts"]["expected"] == record["counts"]["published"] == 6

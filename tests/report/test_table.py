@@ -86,6 +86,11 @@ def test_a_limited_run_says_so_instead_of_comparing_counts() -> None:
     assert "published" not in text
 
 
+def test_the_miniature_suite_is_named_where_the_published_number_of_items_is_unknown() -> None:
+    text = printed(record(counts={"published": None}, arguments={"effective": {"limit": None, "data_root": "mini"}}))
+    assert "1) Miniature suite: not comparable with the paper." in text
+
+
 def test_a_footnote_is_shared_by_datasets_and_lists_each() -> None:
     text = printed(
         record(counts={"texts_truncated": 1}),

@@ -92,6 +92,8 @@ class TestRun:
     ) -> None:
         sizes = iter([32, 16])
         monkeypatch.setattr(batch_size, "largest_for", lambda *_: next(sizes))
+        # Each looks for itself: the threads share one cache folder, where machines have one each.
+        monkeypatch.setattr(batch_size, "remembered", lambda file, key, find, *, write: find())
         done = in_threads(2, lambda ranks: start(FakeAdapter(), self.settings(tmp_path), ranks).effective["batch_size"])
         assert [each.result() for each in done] == [16, 16]
 

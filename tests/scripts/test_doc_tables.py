@@ -16,7 +16,7 @@ def test_only_the_table_is_replaced(tmp_path: Path) -> None:
     put("b", "other", page)
     put("b", "newest", page)
     assert page.read_text() == (
-        "before\n<!-- a -->\nnew\n<!-- end of a -->\nbetween\n<!-- b -->\nnewest\n<!-- end of b -->\nafter\n"
+        "before\n<!-- a -->\n\nnew\n\n<!-- end of a -->\nbetween\n<!-- b -->\n\nnewest\n\n<!-- end of b -->\nafter\n"
     )
 
 

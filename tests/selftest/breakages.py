@@ -204,10 +204,10 @@ def _strict_choice(original: Callable[..., Any], *args: Any) -> Any:
     return found._replace(correct=found.margin > 0)
 
 
-def _ties_lose(original: Callable[..., Any], similarity: Any, target: Any) -> Any:
-    own = similarity[np.arange(len(target)), target][:, None]
-    _, tied = original(similarity, target)
-    return (similarity >= own).sum(axis=1, dtype=np.int64) - 1, tied
+def _ties_lose(original: Callable[..., Any], similarity: Any, rows: Any, target: Any) -> Any:
+    own = similarity[rows, target][:, None]
+    _, tied = original(similarity, rows, target)
+    return (similarity[rows] >= own).sum(axis=1, dtype=np.int64) - 1, tied
 
 
 def _labels(change: Callable[[Any], Any]) -> Patch:
@@ -263,12 +263,18 @@ def _next_cosine(original: Callable[..., Any], *args: Any) -> Any:
     return replace(found, cosine=np.roll(found.cosine, 1))
 
 
-def _crops(original: Callable[..., Any], model: Any, settings: Any) -> Any:
-    return original(model, replace(settings, region_mode="crop") if hasattr(model, "preprocessor") else settings)
+def _crops(original: Callable[..., Any], model: Any, settings: Any, *ranks: Any) -> Any:
+    return original(
+        model, replace(settings, region_mode="crop") if hasattr(model, "preprocessor") else settings, *ranks
+    )
 
 
 def _settings(**fields: Any) -> Patch:
-    return _wrapped(evaluation, "start", lambda original, model, settings: original(model, replace(settings, **fields)))
+    return _wrapped(
+        evaluation,
+        "start",
+        lambda original, model, settings, *ranks: original(model, replace(settings, **fields), *ranks),
+    )
 
 
 def _unnormalised_mean(original: Callable[..., Any], vectors: Any, templates: int, groups: Any = None) -> Any:
@@ -409,9 +415,7 @@ BREAKAGES = (
         _corners(lambda c, rows, columns: c * 1.25),
         ("fg-ovd", "coco-box", "lvis-minival"),
     ),
-    Breakage(
-        "xyxy", "x, y, w, h taken too large: w, h measured from 0", _corners(_xywh_as_xyxy), ("fg-ovd", "coco-box")
-    ),
+    Breakage("xyxy", "corners of boxes taken for x, y, w, h", _corners(_xywh_as_xyxy), ("fg-ovd", "coco-box")),
     Breakage("axes", "x and y of boxes exchanged", _corners(_swapped), ("fg-ovd", "coco-box", "lvis-minival")),
     Breakage("half-cell", "regions moved by half a cell (not aligned)", _corners(lambda c, rows, columns: c + 0.5)),
     # Labels
@@ -495,33 +499,37 @@ BREAKAGES = (
     # Chat models
     Breakage(
         "chat-frame",
-        "prompts without the chat frame",
+        "chat: prompts without the chat frame",
         _wrapped(lmm_frames.Frame, "parts", _other_frame),
         chat=True,
         encoder=False,
     ),
     Breakage(
         "chat-prompt",
-        "questions without options and instruction",
+        "chat: questions without options and instruction",
         _wrapped(lmm, "prompts", _bare_question),
         chat=True,
         encoder=False,
     ),
     Breakage(
         "chat-picture",
-        "questions asked about another picture",
+        "chat: questions asked about another picture",
         _wrapped(lmm, "prompts", _next_picture),
         chat=True,
         encoder=False,
     ),
-    Breakage("chat-bgr", "red and blue exchanged", _chat_pictures(_bgr), chat=True, encoder=False),
-    Breakage("chat-flip", "pictures upside down", _chat_pictures(ImageOps.flip), chat=True, encoder=False),
+    Breakage("chat-bgr", "chat: red and blue exchanged", _chat_pictures(_bgr), chat=True, encoder=False),
+    Breakage("chat-flip", "chat: pictures upside down", _chat_pictures(ImageOps.flip), chat=True, encoder=False),
     Breakage(
-        "chat-short", "answers cut after one token", _wrapped(lmm, "prompts", _one_token), chat=True, encoder=False
+        "chat-short",
+        "chat: answers cut after one token",
+        _wrapped(lmm, "prompts", _one_token),
+        chat=True,
+        encoder=False,
     ),
     Breakage(
         "answer-off",
-        "answers compared with the next question's",
+        "chat: answers compared with the next question's",
         _wrapped(lmm.LargeMultimodal, "score", _next_reply),
         chat=True,
         encoder=False,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
 from typing import Any, NamedTuple
 
-from fgbench.results.record import Record
+from fgbench.results.record import Record, is_miniature
 from fgbench.spec import DatasetSpec
 
 
@@ -58,8 +57,7 @@ def standing(record: Record, spec: DatasetSpec | None) -> Standing:
 
 def _scope(record: Record) -> Scope:
     arguments, counts = record["arguments"]["effective"], record["counts"]
-    # The cache calls the generated data mini-<version>; of paths records keep the last part.
-    if re.fullmatch(r"mini(-\d+)?", str(arguments.get("data_root"))):
+    if is_miniature(record):
         return Scope.MINIATURE
     if arguments.get("limit"):
         return Scope.LIMITED

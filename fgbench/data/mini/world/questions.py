@@ -43,9 +43,16 @@ class Question:
         return "ABCD"[self.options.index(self.answer)]
 
 
-def questions(scene: Scene, language: LanguageCode) -> list[Question]:
-    """At most one question per skill; the two languages ask the same things in the same order."""
-    found = (_MAKERS[skill](scene, GRAMMARS[language], scene.rng(f"question {skill}")) for skill in SKILLS)
+def questions(scene: Scene, language: LanguageCode, *, variant: int = 0) -> list[Question]:
+    """At most one question per skill; the two languages ask the same things in the same order.
+
+    Args:
+        scene: what is asked about.
+        language: of question and answers.
+        variant: another number asks about other things; the miniature datasets have 0.
+    """
+    more = f" {variant}" if variant else ""
+    found = (_MAKERS[skill](scene, GRAMMARS[language], scene.rng(f"question {skill}{more}")) for skill in SKILLS)
     return [question for question in found if question is not None]
 
 
