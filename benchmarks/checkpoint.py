@@ -15,12 +15,13 @@ SMALL = {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 6, "
 """A model that a laptop can run item by item."""
 
 
-def write_checkpoint(folder: Path, tower: dict[str, int]) -> Path:
+def write_checkpoint(folder: Path, tower: dict[str, int], text_layers: int | None = None) -> Path:
     """Write ``config.json``, ``tokenizer.json`` (bytes as tokens) and ``model.safetensors``.
 
     Args:
         folder: where; made if it is not there.
         tower: sizes of both towers, by transformers' names.
+        text_layers: layers of the text tower, where only pictures are measured; None: as many as the tower has.
     """
     import torch
     from safetensors.torch import save_file
@@ -31,9 +32,10 @@ def write_checkpoint(folder: Path, tower: dict[str, int]) -> Path:
     config_class: Any = resolve("fgbench.adapters.fgclip2_model:FgClip2Config")
     byte_tokenizer: Any = resolve("fgbench.adapters.untrained:byte_tokenizer")
     random_weights: Any = resolve("fgbench.adapters.untrained:random_weights")
+    text = tower if text_layers is None else {**tower, "num_hidden_layers": text_layers}
     config = {
         "model_type": "fgclip2",
-        "text_config": {**tower, "vocab_size": len(SPECIALS) + 256, "max_position_embeddings": 64},
+        "text_config": {**text, "vocab_size": len(SPECIALS) + 256, "max_position_embeddings": 64},
         "vision_config": {**tower, "num_patches": 256},
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,8 @@ def figures(options: Options) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "data"
         _pictures(root, count)
-        model = f"{write_checkpoint(Path(folder) / 'model', SMALL if options.quick else BASE)}?budget={patches}"
+        checkpoint = write_checkpoint(Path(folder) / "model", SMALL if options.quick else BASE, text_layers=1)
+        model = f"{checkpoint}?budget={patches}"
         pairs = []
         for run in range(options.repeat(1)):
             alone = _stage(model, root, Path(folder) / f"one-{run}", 1)
