@@ -7,6 +7,7 @@ content with the numbers of rows and, as far as they are known, of bytes of the 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def write_real_size(root: Path) -> None:
     _touch(root / "coco/train2017", (_coco_name(VAL + number) for number in range(TRAIN)))
     _coco(root / "coco/annotations", rng)
     _lvis(root / "lvis/lvis_v1_val.json", rng)
+    shutil.rmtree(root / "lvis/proposals")  # made by the user, not published: the detection sets are planned without
     _boxclass_cn(root / "BoxClass-CN", rng)
     _fg_ovd(root / "fgovd")
     _captions(root)
@@ -247,7 +249,15 @@ def _chat(root: Path) -> None:
     rows = content["data"]
     content["data"] = [{**rows[number % len(rows)], "question_id": 30_000 + number} for number in range(5000)]
     texts.write_text(json.dumps(content), encoding="utf-8")
+    sentence = 0
     for path, count in (("validation", 3811), ("test", 1975), ("testB", 1810)):
         file = root / f"refcoco/data/{path}-00000-of-00001.parquet"
         table = pq.read_table(file)
-        pq.write_table(table.take(pa.array([each % len(table) for each in range(count)])), file)
+        objects = table.take(pa.array([each % len(table) for each in range(count)]))
+        sentences = objects.column("sentences").to_pylist()
+        for row in sentences:
+            for each in row:
+                each["sent_id"] = sentence = sentence + 1
+        place = objects.schema.get_field_index("sentences")
+        field = objects.schema.field(place)
+        pq.write_table(objects.set_column(place, field, pa.array(sentences, field.type)), file)

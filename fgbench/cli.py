@@ -20,6 +20,7 @@ from fgbench.cli_options import (
     DatasetOption,
     DevicesOption,
     JsonOption,
+    LimitOption,
     ProtocolOption,
     RootOption,
     SetOption,
@@ -30,6 +31,7 @@ from fgbench.cli_options import (
     print_json,
     reading_options,
 )
+from fgbench.cli_plan import mount as mount_plan
 from fgbench.cli_report import mount as mount_report
 from fgbench.cli_selftest import mount as mount_selftest
 from fgbench.cli_sweep import mount as mount_sweep
@@ -86,11 +88,6 @@ class _Precision(str, Enum):
 class _OnError(str, Enum):
     fail = "fail"
     skip = "skip"
-
-
-LimitOption = Annotated[
-    int | None, typer.Option(min=1, help="Only the first N items of each subset; not comparable with anything.")
-]
 
 
 @app.command("eval")
@@ -231,43 +228,6 @@ def _print_result(result: Evaluation, *, json_: bool) -> None:
     raise typer.Exit(result.exit_code)
 
 
-@app.command()
-def plan(
-    task: TaskOption = "all",
-    dataset: DatasetOption = None,
-    data_root: RootOption = None,
-    limit: LimitOption = None,
-    protocol: ProtocolOption = None,
-    set_: SetOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Time this dual encoder and estimate the cost."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="With --model: auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    json_: JsonOption = False,
-) -> None:
-    """Show what would be encoded, what is saved by encoding each input once, and what is missing.
-
-    Loads no model, unless --model names one: then time, disk and memory are estimated too.
-    """
-    from fgbench import api
-
-    made = api.plan(task, dataset, data_root=data_root, limit=limit, files=files(set_), protocol=choices(protocol))
-    cost = None
-    if model is not None:
-        from fgbench.plan_api import estimate
-
-        cost = estimate(made, model, device=device)
-    if json_:
-        print_json(made.summary() | ({"estimate": cost.as_json()} if cost else {}))
-    else:
-        from fgbench.report.screen import print_estimate, print_plan
-
-        print_plan(made.summary())
-        if cost:
-            print_estimate(cost)
-
-
 @app.command("list")
 def list_(what: Annotated[_Listed, typer.Argument(help="What to list.")], json_: JsonOption = False) -> None:
     """List tasks, datasets, models or detectors."""
@@ -293,6 +253,7 @@ def show(name: Annotated[str, typer.Argument(help="Id of a dataset or model.")],
 
 
 mount(app)
+mount_plan(app)
 mount_detect(app)
 mount_leaderboard(app)
 mount_selftest(app)

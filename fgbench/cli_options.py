@@ -42,6 +42,9 @@ DevicesOption = Annotated[
         show_default=False,
     ),
 ]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Only the first N items of each subset; not comparable with anything.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output instead of a table.")]
 
 

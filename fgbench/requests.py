@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +43,10 @@ TextKind = Literal["short", "long", "box"]
 Float32: TypeAlias = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRef:
+class ImageRef(NamedTuple):
     """A picture that a dataset refers to: where it lies, not what is in it.
+
+    A named tuple: a plan makes, hashes and compares hundreds of thousands of them.
 
     Attributes:
         path: the file, or the archive or annotation table that holds it.

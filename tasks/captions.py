@@ -141,8 +141,8 @@ def read_coco_cn(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
         groups.setdefault(name, []).append(caption)
         if name not in refs:
             choices = (f"{part}2014/{name}.jpg", f"train2017/{number}.jpg", f"val2017/{number}.jpg")
-            found = [root.image(choice, where) for choice in choices]
-            refs[name] = next((ref for ref in found if _on_disk(ref, files)), found[0])
+            found = next(filter(None, (root.find(choice, where) for choice in choices)), None)
+            refs[name] = found or root.expected(choices[0], where)
     return CaptionFile(
         [Captioned(name, refs[name], tuple(texts[:CAPTIONS_PER_IMAGE])) for name, texts in groups.items()]
     )
@@ -175,7 +175,8 @@ def read_dci(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
     folder = files.annotation("annotations")
     root = files.image_root()
     items = []
-    for path in sorted(folder.glob("*.json")):
+    for name in sorted(name for name in files.folders.names(str(folder)) if name.endswith(".json")):
+        path = folder / name
         row = read_json(path)
         if not isinstance(row, dict):
             raise DataError(f"{path}: expected an object with 'image' and 'extra_caption'.")
@@ -205,15 +206,12 @@ def read_pairs(spec: DatasetSpec, files: DatasetFiles) -> CaptionFile:
         if len(fields) != 2 or not fields[0]:
             raise DataError(f"{where}: expected 'path<TAB>caption' with one TAB, found {line!r:.80}.")
         name, caption = fields
-        choices = itertools.chain([root.image(name, where)], (files.below(each, name, where) for each in folders))
-        found = next((ref for ref in choices if _on_disk(ref, files)), None)
-        ref = found or root.image(name, where, anywhere=True)
-        items.append(Captioned(name, ref, (caption,)))
+        ref = root.find(name, where)
+        if ref is None:
+            elsewhere = (files.below(each, name, where) for each in folders)
+            ref = next((each for each in elsewhere if files.folders.has(each.path)), None)
+        items.append(Captioned(name, ref or root.image(name, where, anywhere=True), (caption,)))
     return CaptionFile(items)
-
-
-def _on_disk(ref: ImageRef, files: DatasetFiles) -> bool:
-    return bool(ref.member) or files.folders.has(ref.path)
 
 
 def _without_last_blank(lines: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

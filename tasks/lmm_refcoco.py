@@ -69,6 +69,7 @@ def _object(row: Mapping[str, Any], where: str, root: ImageRoot) -> Iterator[Que
             "its corners. Which of the two is right cannot be known."
         )
     name = field(picture, "file_name", str, f"{where}: field 'raw_image_info'")
+    ref = root.image(name, where, anywhere=True)
     for sentence in field(row, "sentences", list, where):
         if not isinstance(sentence, dict):
             raise DataError(f"{where}: field 'sentences' should hold objects, found {sentence!r:.60}.")
@@ -76,7 +77,7 @@ def _object(row: Mapping[str, Any], where: str, root: ImageRoot) -> Iterator[Que
             str(field(sentence, "sent_id", int, where)),
             field(row, "split", str, where),
             field(sentence, "sent", str, where),
-            root.image(name, where, anywhere=True),
+            ref,
             corners,
             picture,
             where,

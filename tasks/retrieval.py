@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,7 @@ def published(table: str, label: str) -> dict[MetricKey, PublishedCell]:
     return {key: PublishedCell(table, label, key.metric) for key in MAIN}
 
 
-@dataclass(frozen=True)
-class Captioned:
+class Captioned(NamedTuple):
     """A picture with its captions, in the order of the annotation file.
 
     Attributes:

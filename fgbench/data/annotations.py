@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO, TypeVar, overload
@@ -124,7 +125,12 @@ def field(row: Mapping[str, Any], name: str, kind: type[V], where: str, default:
         DataError: absent (and no default), or of another type.
     """
     value = row.get(name, default) if default is not None else row.get(name)
-    if type(value) is kind and (kind is list or kind is dict or (isinstance(value, str) and value.isascii())):
+    if type(value) is kind and (
+        kind is list
+        or kind is dict
+        or (isinstance(value, str) and value.isascii())
+        or (isinstance(value, int) and -(2**63) <= value < 2**63)
+    ):
         return value  # what nearly every field is, at once
     if name not in row and default is None:
         raise DataError(f"{where}: field {name!r} is missing; present are {', '.join(map(repr, row)) or 'none'}.")
@@ -169,6 +175,8 @@ def strings(row: Mapping[str, Any], name: str, where: str) -> list[str]:
         DataError: it is not.
     """
     values = field(row, name, list, where)
+    if set(map(type, values)) <= {str} and _ascii(values):
+        return values
     for index, value in enumerate(values):
         if not isinstance(value, str):
             raise DataError(f"{where}: field {name!r}[{index}] should be a string, found {_kind(value)}.")
@@ -202,9 +210,12 @@ def _ascii(values: list[str]) -> bool:
     return all(map(str.isascii, values))
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def _check_text(value: str, name: str, where: str) -> None:
     """JSON can hold halves of surrogate pairs, which no tokeniser accepts."""
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and _SURROGATE.search(value):
         raise DataError(
             f"{where}: field {name!r} has a lone surrogate, i.e. it is no valid Unicode text: {value!r:.60}."
         )

@@ -7,9 +7,10 @@ published layouts put it. The first that exists is taken. A user whose files lie
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from fgbench.data.archives import ARCHIVES, is_archive, members
@@ -74,7 +75,7 @@ class DatasetFiles:
         Raises:
             DataError: the name is absolute, empty or climbs out of the folder.
         """
-        return ImageRef(_prefix(folder) + "/".join(_parts(name, where, folder, self.spec.id)))
+        return ImageRef(_prefix(folder) + _inside(name, where, folder, self.spec.id))
 
     def places(self, role: str) -> list[Path]:
         """Where a role is looked for, best first."""
@@ -114,6 +115,18 @@ class Folders:
         folder = folder or separator
         return name in (self._names.get(folder) or self.names(folder))
 
+    def lacking(self, images: Iterable[ImageRef]) -> frozenset[ImageRef]:
+        """Those whose file is not there; neighbours are best told one after the other."""
+        last, names, found = None, frozenset[str](), []
+        for ref in images:
+            folder, separator, name = ref.path.rpartition(os.sep)
+            folder = folder or separator
+            if folder != last:
+                last, names = folder, self.names(folder)
+            if name not in names:
+                found.append(ref)
+        return frozenset(found)
+
 
 class ImageRoot:
     """A folder of pictures, an archive of pictures, or a folder with such archives.
@@ -148,10 +161,16 @@ class ImageRoot:
         Raises:
             DataError: the name is absolute, empty or climbs out of the folder.
         """
-        parts = _parts(name, where, self.place, self._dataset)
-        expected = self._file(parts)
+        return self.find(name, where, anywhere=anywhere) or self.expected(name, where)
+
+    def find(self, name: str, where: str, *, anywhere: bool = False) -> ImageRef | None:
+        """The picture called ``name``, or None if it is nowhere; arguments and errors as for :meth:`image`."""
+        expected = self.expected(name, where)
         if self._folders.has(expected.path):
             return expected
+        if not (anywhere or self._archived):
+            return None
+        parts = expected.path.removeprefix(self._prefix).split("/")
         flat = self._prefix + parts[-1]
         if anywhere and self._folders.has(flat):
             return ImageRef(flat)
@@ -160,14 +179,11 @@ class ImageRoot:
             member = self._archived.get("/".join(parts[-count:])) if count else None
             if member:
                 return member
-        return expected
+        return None
 
     def expected(self, name: str, where: str) -> ImageRef:
         """Where the picture called ``name`` lies if it is a file of its own; arguments as for :meth:`image`."""
-        return self._file(_parts(name, where, self.place, self._dataset))
-
-    def _file(self, parts: Sequence[str]) -> ImageRef:
-        return ImageRef(self._prefix + "/".join(parts))
+        return ImageRef(self._prefix + _inside(name, where, self.place, self._dataset))
 
     def listing(self) -> dict[str, ImageRef]:
         """Every file one folder deep, by ``folder/name``, in sorted order: for sets whose labels are folder names.
@@ -177,9 +193,9 @@ class ImageRoot:
         """
         found: dict[str, ImageRef] = {}
         for folder in self._folders.names(str(self.place)):
-            inside = os.path.join(self.place, folder)  # noqa: PTH118
+            inside = self._prefix + folder
             for name in self._folders.names(inside):
-                found[f"{folder}/{name}"] = ImageRef(os.path.join(inside, name))  # noqa: PTH118
+                found[f"{folder}/{name}"] = ImageRef(f"{inside}{os.sep}{name}")
         for archive in self._archives:
             for name, ref in members(archive).items():
                 found.setdefault("/".join(name.split("/")[-2:]), ref)
@@ -195,8 +211,8 @@ class ImageRoot:
                     f"({', '.join(ARCHIVES)}). Unpack it, and give the folder as images of {self._dataset}."
                 )
             return [self.place]
-        places = (self.place / name for name in sorted(self._folders.names(str(self.place))))
-        return list(filter(is_archive, places))
+        names = (name for name in self._folders.names(str(self.place)) if name.lower().endswith(ARCHIVES))
+        return [place for name in sorted(names) if is_archive(place := self.place / name)]
 
     @cached_property
     def _archived(self) -> dict[str, ImageRef]:
@@ -214,20 +230,28 @@ class ImageRoot:
         return {name: ref for name, ref in found.items() if name not in ambiguous}
 
 
-def _parts(name: str, where: str, place: Path, dataset: str) -> list[str]:
-    """The parts of a name that stays below ``place``. Split by hand: a Path per picture is slow at 10^5 pictures.
+_PART = r"(?!\.{1,2}(?:/|\Z))[^/\\:\0]+"
+_PLAIN = re.compile(f"{_PART}(?:/{_PART})*")
+"""Nearly every name: nothing in it to be refused or left out."""
+
+
+def _inside(name: str, where: str, place: Path, dataset: str) -> str:
+    """A name that stays below ``place``, without empty parts. By hand: a Path per picture is slow at 10^5 pictures.
 
     Raises:
         DataError: it would not.
     """
+    if _PLAIN.fullmatch(name):
+        return name
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or "\0" in name:
         raise DataError(
             f"{where}: image name {name!r} would leave the image folder {place} of {dataset}. "
             "Expected a relative path such as 'val2017/000000000139.jpg'."
         )
-    return parts
+    return "/".join(parts)
 
 
+@lru_cache(maxsize=1024)
 def _prefix(place: Path) -> str:
     return str(place).rstrip(os.sep) + os.sep

@@ -98,10 +98,11 @@ def print_report(written: Report) -> None:
 def print_plan(summary: Mapping[str, Any]) -> None:
     """Counts per dataset and in total, then what is missing."""
     console = Console()
-    table = Table(title="Plan", title_justify="left", show_footer=True, box=box.SIMPLE_HEAVY, collapse_padding=True)
+    # No padding: columns of six digits then fit 80 characters, and a number is never cut.
+    table = Table(title="Plan", title_justify="left", show_footer=True, box=box.SIMPLE_HEAVY, padding=0)
     table.add_column("Dataset", footer="total", no_wrap=True)
     for key, title in _PLAN.items():
-        table.add_column(title, justify="right", footer=f"{summary['total'][key]:,}")
+        table.add_column(title, justify="right", overflow="fold", footer=f"{summary['total'][key]:,}")
     for name, row in summary["datasets"].items():
         table.add_row(
             name, *(f"{row[key]:,}" if row["status"] in {"ready", "incomplete"} or row[key] else "–" for key in _PLAN)

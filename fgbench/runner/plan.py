@@ -5,8 +5,10 @@ A plan is made from annotation files and directory entries; no picture is opened
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -52,12 +54,7 @@ class PlannedDataset:
 
     def images(self) -> Iterator[ImageRef]:
         """Every image asked for, by request; one image may come several times."""
-        for request in self.requests.values():
-            if isinstance(request, (Images, Regions, LabelMaps, RegionScores)):
-                yield from request.images
-            elif isinstance(request, Generate):
-                for prompt in request.prompts:
-                    yield from prompt.images
+        return itertools.chain.from_iterable(map(_images, self.requests.values()))
 
     @cached_property
     def distinct_images(self) -> frozenset[ImageRef]:
@@ -65,21 +62,12 @@ class PlannedDataset:
         return frozenset(self.images())
 
     @cached_property
-    def distinct_texts(self) -> frozenset[tuple[str, str]]:
-        """The different (kind, text) pairs asked for."""
-        return frozenset(self.texts())
-
-    def texts(self) -> Iterator[tuple[str, str]]:
-        """Every (kind, text) asked for; may repeat."""
-        for request in self.requests.values():
-            if isinstance(request, (LabelMaps, RegionScores)):
-                request = request.classes
-            if isinstance(request, (Texts, ClassPrompts)):
-                for text in request.strings():
-                    yield request.kind, text
-            elif isinstance(request, Generate):
-                for prompt in request.prompts:
-                    yield "prompt", prompt.text
+    def distinct_texts(self) -> Mapping[str, Set[str]]:
+        """The different texts asked for, by kind."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for kind, texts in map(_texts, self.requests.values()):
+            found[kind].update(texts)
+        return found
 
 
 @dataclass(frozen=True)
@@ -114,7 +102,7 @@ def counts(datasets: Iterable[PlannedDataset]) -> dict[str, int]:
     planned = list(datasets)
     images = regions = texts = 0
     distinct_images: set[ImageRef] = set()
-    distinct_texts: set[tuple[str, str]] = set()
+    distinct_texts: defaultdict[str, set[str]] = defaultdict(set)
     for dataset in planned:
         distinct_images |= dataset.distinct_images
         for request in dataset.requests.values():
@@ -132,7 +120,8 @@ def counts(datasets: Iterable[PlannedDataset]) -> dict[str, int]:
                 images += sum(len(prompt.images) for prompt in request.prompts)
             else:
                 texts += len(request.names) * len(request.templates)
-        distinct_texts |= dataset.distinct_texts
+        for kind, each in dataset.distinct_texts.items():
+            distinct_texts[kind] |= each
     missing = frozenset[ImageRef]().union(*(dataset.missing for dataset in planned))
     return {
         "items": sum(sum(dataset.loaded.size.values()) for dataset in planned if dataset.loaded),
@@ -140,7 +129,7 @@ def counts(datasets: Iterable[PlannedDataset]) -> dict[str, int]:
         "distinct_images": len(distinct_images),
         "regions": regions,
         "texts": texts,
-        "distinct_texts": len(distinct_texts),
+        "distinct_texts": sum(map(len, distinct_texts.values())),
         "missing": len(missing) + sum(isinstance(dataset.problem, DataMissingError) for dataset in planned),
     }
 
@@ -162,12 +151,13 @@ def make_plan(
     """
     overrides = overrides or {}
     folders = Folders()
-    planned = []
-    for task, spec in selection:
-        planned.append(
-            _planned(task, spec, DatasetFiles(spec, root, overrides.get(spec.id, {}), folders=folders), limit)
+    with without_collection():
+        return Plan(
+            tuple(
+                _planned(task, spec, DatasetFiles(spec, root, overrides.get(spec.id, {}), folders=folders), limit)
+                for task, spec in selection
+            )
         )
-    return Plan(tuple(planned))
 
 
 def _planned(task: Task, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> PlannedDataset:
@@ -177,6 +167,24 @@ def _planned(task: Task, spec: DatasetSpec, files: DatasetFiles, limit: int | No
         requests = task.requests(spec, loaded)
     except (DataMissingError, DataError, CapabilityError) as problem:
         return PlannedDataset(spec, task, files, loaded, problem=problem)
-    dataset = PlannedDataset(spec, task, files, loaded, requests)
-    missing = frozenset(ref for ref in dataset.distinct_images if not files.folders.has(ref.path))
-    return replace(dataset, missing=missing)
+    missing = files.folders.lacking(itertools.chain.from_iterable(map(_images, requests.values())))
+    return PlannedDataset(spec, task, files, loaded, requests, missing)
+
+
+def _images(request: Request) -> Iterable[ImageRef]:
+    if isinstance(request, (Images, Regions, LabelMaps, RegionScores)):
+        return request.images
+    if isinstance(request, Generate):
+        return itertools.chain.from_iterable(prompt.images for prompt in request.prompts)
+    return ()
+
+
+def _texts(request: Request) -> tuple[str, Iterable[str]]:
+    """Kind and texts."""
+    if isinstance(request, (LabelMaps, RegionScores)):
+        request = request.classes
+    if isinstance(request, (Texts, ClassPrompts)):
+        return request.kind, request.strings()
+    if isinstance(request, Generate):
+        return "prompt", (prompt.text for prompt in request.prompts)
+    return "short", ()

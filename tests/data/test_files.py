@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fgbench.data.files import DatasetFiles, Folders, ImageRoot
 from fgbench.data.images import probe
 from fgbench.errors import DataError, DataMissingError, UsageError
+from fgbench.requests import ImageRef
 
 from ..fakes import dataset_spec, save_picture
 
@@ -96,6 +97,15 @@ class TestNames:
         assert ".." not in path.parts
         assert path != base
         assert path.is_relative_to(base)
+        written = [part for part in name.split("/") if part not in ("", ".")]
+        assert ref.path == "/data/pictures/" + "/".join(written)
+
+    def test_a_picture_that_is_nowhere_is_not_found_but_has_a_place(self, tmp_path: Path) -> None:
+        here = touch(tmp_path / "a.jpg")
+        root = self.root(tmp_path)
+        assert root.find("a.jpg", "here") == ImageRef(str(here))
+        assert root.find("b.jpg", "here", anywhere=True) is None
+        assert root.image("b.jpg", "here", anywhere=True) == ImageRef(str(tmp_path / "b.jpg"))
 
     @pytest.mark.parametrize("name", ["a.jpg", "val2017/a.jpg", "a b/图.jpg", "..a.jpg", "a..jpg", "~/a.jpg", "$HOME"])
     def test_an_ordinary_name_is_joined(self, tmp_path: Path, name: str) -> None:
@@ -188,6 +198,15 @@ class TestFolders:
         assert folders.has(str(tmp_path / "a.jpg"))
         touch(tmp_path / "b.jpg")
         assert not folders.has(str(tmp_path / "b.jpg"))
+
+    def test_lacking_is_every_picture_that_is_not_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(touch(tmp_path / "here/a.jpg").parent)
+        touch(tmp_path / "b/c.jpg")
+        archive = touch(tmp_path / "b/pictures.zip")
+        names = ["a.jpg", "/a.jpg", "b.jpg", str(tmp_path / "b/c.jpg"), "a.jpg", str(tmp_path / "none/c.jpg")]
+        refs = [*map(ImageRef, names), ImageRef(str(archive), "x.jpg")]
+        assert Folders().lacking(refs) == {ref for ref in refs if not Folders().has(ref.path)}
+        assert Folders().lacking(refs) == {refs[1], refs[2], refs[5]}
 
     def test_an_absent_folder_has_no_files(self, tmp_path: Path) -> None:
         assert not Folders().has(str(tmp_path / "none/a.jpg"))

@@ -130,5 +130,5 @@ class TestCounts:
             "t": Texts(["T"], "long"),
         }
         planned = PlannedDataset(dataset_spec(), FakeTask({}), None, requests=requests)  # type: ignore[arg-type]
-        assert list(planned.texts()) == [("box", "a x"), ("long", "T")]
+        assert planned.distinct_texts == {"box": {"a x"}, "long": {"T"}}
         assert list(planned.images()) == []
