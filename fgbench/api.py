@@ -146,7 +146,7 @@ def evaluate(
         chat: a chat model (one whose vision tower the model is) for the datasets that need generated text; None takes
             the one that is declared for the model, if any.
         save_visuals: pictures per dataset that show what the model did, where the task can draw.
-        compile: let torch.compile make a dual encoder's vision tower faster; the last bits of vectors may change.
+        compile: run a dual encoder's repeated blocks compiled (torch.compile); the last bits of vectors change.
         progress: told how far the run is.
         distributed: False if this process evaluates alone although it is one of several.
 

@@ -122,7 +122,7 @@ def eval_(
     ] = 0,
     compile_: Annotated[
         bool,
-        typer.Option("--compile", help="Compile the vision tower (torch.compile): a slow start, then faster."),
+        typer.Option("--compile", help="Compile the layers of both towers (torch.compile): a slow start, then faster."),
     ] = False,
     devices: DevicesOption = None,
     set_: SetOption = None,

@@ -39,7 +39,7 @@ class Settings:
         workers: loading processes; None chooses by device.
         fresh: forget what is stored of this model.
         features: folder of all models' stored embeddings and answers.
-        compile: let torch.compile make the vision tower faster (dual encoders).
+        compile: run the repeated blocks of a dual encoder compiled (torch.compile).
     """
 
     device: str
@@ -121,6 +121,7 @@ def start(model: Model, settings: Settings, ranks: Ranks = ALONE) -> Running:
 def _dual_encoder(
     adapter: Adapter, settings: Settings, device: torch.device, effective: Mapping[str, Any], ranks: Ranks
 ) -> Running:
+    from fgbench.runner.compiling import repeated_blocks
     from fgbench.runner.embedding import EmbeddingEngine
     from fgbench.runner.encode import Encoder
 
@@ -141,7 +142,7 @@ def _dual_encoder(
         effective["workers"],
         store,
         answers,
-        compiled=settings.compile,
+        compiled=repeated_blocks(adapter.module, info.name) if settings.compile else (),
     )
     extras: dict[str, str] = {} if mode == info.region_default else {"region": mode}
     if settings.compile:

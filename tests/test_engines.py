@@ -102,18 +102,23 @@ def test_compiling_is_recorded_and_gives_features_of_their_own(
 ) -> None:
     compiled: list[Any] = []
 
-    def compile_(function: Any) -> Any:
+    def compile_(function: Any, *, dynamic: bool) -> Any:
         compiled.append(function)
         return function
 
     monkeypatch.setattr("torch.compile", compile_)
-    [plain] = run(FakeAdapter(), root, tmp_path).records
+    adapter = FakeAdapter()
+    adapter.module.layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+    [plain] = run(adapter, root, tmp_path).records
     assert compiled == []
-    [record] = run(FakeAdapter(), root, tmp_path, compile=True).records
-    assert len(compiled) == 1
+    [record] = run(adapter, root, tmp_path, compile=True).records
+    # Once for the texts, once for the pictures; all three layers.
+    assert len(compiled) == 6
     assert record["model"]["name"] == "fake?compile=true"
     assert record["arguments"]["effective"]["compile"] is True
     assert record["timings"]["counters"]["rows_reused"] == 0
     assert record["scores"] == plain["scores"]
+    with pytest.raises(UsageError, match="--compile: fake has no repeated blocks"):
+        run(FakeAdapter(), root, tmp_path, compile=True)
     with pytest.raises(UsageError, match="--compile is for dual encoders, and one-class is none"):
         run(Everything(), root, tmp_path, compile=True)

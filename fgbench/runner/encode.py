@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fgbench.adapter import Adapter, ImageFeatures, TextFeatures
-from fgbench.errors import ModelError
+from fgbench.adapter import Adapter, TextFeatures
 from fgbench.requests import Float32, ImageRef
 from fgbench.runner.chunk_results import ChunkReductions, ChunkResults, ChunkRows
+from fgbench.runner.compiling import compiled
 from fgbench.runner.device import BatchRunner, Precision, computing
 from fgbench.runner.features import prototypes
+from fgbench.runner.from_model import check_image_features, check_text_features, to_host
 from fgbench.runner.loading import Prepared, prepare_all
 from fgbench.runner.passes import ImageJob, Pass, TextJob, pending
 from fgbench.runner.reductions import PassFeatures, Reduction
@@ -23,7 +25,7 @@ from fgbench.runner.transfer import Transfer, collate, host_inputs
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Advance = Callable[[int], None]
 
@@ -83,7 +85,7 @@ class Encoder:
         answers: receives what reductions make.
         stats: counters.
         broken: message for every picture that could not be decoded.
-        compiled: is the vision tower compiled (torch.compile)?
+        compiled: parts of the network that run compiled.
     """
 
     adapter: Adapter
@@ -95,17 +97,15 @@ class Encoder:
     answers: AnswerStore
     stats: EncodeStats = field(default_factory=EncodeStats)
     broken: dict[ImageRef, str] = field(default_factory=dict)
-    compiled: bool = False
+    compiled: Sequence[nn.Module] = ()
     _prepared: dict[tuple[type, bytes], object] = field(default_factory=dict)
 
     TEXTS_PER_IMAGE = 8
 
-    def __post_init__(self) -> None:
-        self._tower = self.adapter.encode_images
-        if self.compiled:
-            import torch
-
-            self._tower = torch.compile(self._tower)
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        with computing(self.device, self.precision), compiled(self.compiled):
+            yield
 
     def encode_images(self, chunks: Sequence[Sequence[ImageJob]], advance: Advance = lambda _: None) -> None:
         """Encode what the stores lack of each chunk; a finished chunk is on disk before the next one is.
@@ -137,7 +137,7 @@ class Encoder:
             pin_memory=self.device.type == "cuda",
         )
         runner = BatchRunner()
-        with computing(self.device, self.precision):
+        with self._computing():
             for batch, inputs in Transfer(self.device)(self._batches(work, prepared), self._load):
                 if batch.trips:
                     self._encode(batch, inputs, runner)
@@ -149,27 +149,27 @@ class Encoder:
     def encode_texts(self, chunks: Sequence[Sequence[TextJob]], advance: Advance = lambda _: None) -> None:
         """Encode the texts that the store lacks; as :meth:`encode_images`."""
         runner = BatchRunner()
-        for chunk in chunks:
-            have = self.store.has([job.key for job in chunk])
-            self.stats.rows_reused += int(have.sum())
-            jobs = [job for job, stored in zip(chunk, have, strict=True) if not stored]
-            if jobs:
-                self._text_chunk(jobs, runner)
-            advance(len(chunk))
+        with self._computing():
+            for chunk in chunks:
+                have = self.store.has([job.key for job in chunk])
+                self.stats.rows_reused += int(have.sum())
+                jobs = [job for job, stored in zip(chunk, have, strict=True) if not stored]
+                if jobs:
+                    self._text_chunk(jobs, runner)
+                advance(len(chunk))
         self.stats.memory_splits += runner.splits
 
     def _text_chunk(self, jobs: Sequence[TextJob], runner: BatchRunner) -> None:
         size = self.batch_size * self.TEXTS_PER_IMAGE
         vectors: list[Tensor] = []
         truncated: list[bool] = []
-        with computing(self.device, self.precision):
-            for start in range(0, len(jobs), size):
-                for features in runner(self._text_batch, jobs[start : start + size]):
-                    vectors.append(features.vectors)
-                    truncated.extend(features.truncated)
+        for start in range(0, len(jobs), size):
+            for features in runner(self._text_batch, jobs[start : start + size]):
+                vectors.append(features.vectors)
+                truncated.extend(features.truncated)
         self.stats.texts_encoded += len(jobs)
         self.stats.chunks_encoded += 1
-        rows = self._collect(vectors, lambda row: repr(jobs[row].text))
+        rows = self._on_host(vectors, lambda row: repr(jobs[row].text))
         self.store.write([job.key for job in jobs], rows, np.array(truncated, dtype=np.uint8))
 
     def _batches(self, work: Sequence[Sequence[ImageJob]], prepared: Iterator[Prepared]) -> Iterator[_Batch]:
@@ -217,7 +217,7 @@ class Encoder:
         self.stats.chunks_encoded += bool(rows.keys or reducing.keys)
         self.stats.reductions += len(reducing.keys)
         if rows.keys:
-            self.store.write(rows.keys, self._collect(rows.vectors, lambda row: rows.origins[row]))
+            self.store.write(rows.keys, self._on_host(rows.vectors, lambda row: rows.origins[row]))
         if reducing.keys:
             self.answers.write(reducing.keys, reducing.made())
 
@@ -227,8 +227,8 @@ class Encoder:
         """Of each trip: its rows in the order of their keys, [rows, D], and its features; all on the device."""
         import torch
 
-        features = self._tower(batch, dense=dense)
-        grids = self._check(features, len(trips), dense)
+        features = self.adapter.encode_images(batch, dense=dense)
+        grids = check_image_features(self.adapter.info, features, len(trips), dense)
         found = []
         for number, each in enumerate(trips):
             pooled = features.pooled[number].float()
@@ -259,46 +259,9 @@ class Encoder:
 
     def _text_batch(self, jobs: Sequence[TextJob]) -> TextFeatures:
         vectors, truncated = self.adapter.encode_texts([job.text for job in jobs], jobs[0].kind)
-        if tuple(vectors.shape) != (len(jobs), self.adapter.info.dim) or len(truncated) != len(jobs):
-            raise ModelError(
-                f"{self.adapter.info.name}: encode_texts returned {list(vectors.shape)} and {len(truncated)} flags for "
-                f"{len(jobs)} texts; expected [{len(jobs)}, {self.adapter.info.dim}] and {len(jobs)} flags."
-            )
+        check_text_features(self.adapter.info, vectors, truncated, len(jobs))
         return TextFeatures(vectors.float(), truncated)
 
-    def _check(self, features: ImageFeatures, count: int, dense: bool) -> list[tuple[int, int]]:
-        """Refuse features of another shape than declared; returns the token grid of each picture (dense only)."""
-        name, dim = self.adapter.info.name, self.adapter.info.dim
-        if tuple(features.pooled.shape) != (count, dim):
-            raise ModelError(f"{name}: pooled features are {list(features.pooled.shape)}, expected [{count}, {dim}].")
-        if not dense:
-            return []
-        if features.tokens is None or features.grid is None:
-            raise ModelError(f"{name} declares dense features ({self.adapter.info.dense}) but returned none.")
-        if features.tokens.dim() != 3 or features.tokens.shape[::2] != (count, dim):
-            raise ModelError(f"{name}: dense features are {list(features.tokens.shape)}, expected [{count}, N, {dim}].")
-        if tuple(features.grid.shape) != (count, 2):
-            raise ModelError(f"{name}: token grids are {list(features.grid.shape)}, expected [{count}, 2].")
-        # No wait for the device if the adapter leaves grids on the CPU, else one for the whole batch.
-        grids = [(int(rows), int(columns)) for rows, columns in features.grid.tolist()]
-        tokens = features.tokens.shape[1]
-        for rows, columns in grids:
-            if rows < 1 or columns < 1 or rows * columns > tokens:
-                raise ModelError(f"{name}: a token grid of {rows} × {columns} does not fit {tokens} tokens.")
-        return grids
-
-    def _collect(
-        self, vectors: list[Tensor], origin: Callable[[int], str]
-    ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-        """Rows to the CPU in one transfer; refuses NaN and infinity."""
-        import torch
-
-        rows: Float32 = torch.cat(vectors).cpu().numpy()
-        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-        if len(bad):
-            hint = " Half precision overflows in some models: try --precision fp32." if self.precision != "fp32" else ""
-            raise ModelError(
-                f"{self.adapter.info.name} returned NaN or infinity for {len(bad)} of {len(rows)} inputs, the first is "
-                f"{origin(int(bad[0]))}. The weights may be damaged.{hint}"
-            )
-        return rows
+    def _on_host(self, vectors: list[Tensor], origin: Callable[[int], str]) -> Float32:
+        hint = " Half precision overflows in some models: try --precision fp32." if self.precision != "fp32" else ""
+        return to_host(vectors, self.adapter.info.name, origin, hint)
