@@ -16,6 +16,9 @@ from fgbench.requests import Float32
 BLOCK_VALUES = 1 << 24
 """Similarities held at a time: 64 MiB of float32, whatever the size of query set and gallery."""
 
+CACHED_VALUES = 1 << 18
+"""Similarities compared at a time: 1 MiB, which stays in a processor's cache while it is gone over."""
+
 
 class Ranks(NamedTuple):
     """Ranks of the right answers.
@@ -101,19 +104,27 @@ def _count(
     """For each (row, target): how many items come before the target, and whether another one ties with it."""
     own = similarity[rows, target]
     before = np.empty(len(rows), dtype=np.int64)
-    tied = np.zeros(len(rows), dtype=bool)
-    mask = np.empty(similarity.shape[1], dtype=bool)
-    # Pair by pair: a row and its mask stay in the processor's cache, and counting true values of one vector is as fast
-    # as reading them, which a sum along an axis is not.
-    for pair, (row, place, value) in enumerate(zip(rows.tolist(), target.tolist(), own, strict=True)):
-        items = similarity[row]
-        np.greater(items, value, out=mask)
-        before[pair] = np.count_nonzero(mask)
-        np.equal(items, value, out=mask)
-        if np.count_nonzero(mask) > 1:
-            tied[pair] = True
-            before[pair] += np.count_nonzero(mask[:place])
+    tied = np.empty(len(rows), dtype=bool)
+    columns = np.arange(similarity.shape[1])
+    step = max(1, CACHED_VALUES // len(columns))
+    for start in range(0, len(rows), step):
+        pairs = slice(start, start + step)
+        items, values = similarity[rows[pairs]], own[pairs, None]
+        before[pairs] = _true_per_row(items > values)
+        equal = items == values
+        tied[pairs] = _true_per_row(equal) > 1
+        if tied[pairs].any():
+            before[pairs] += _true_per_row(equal & (columns < target[pairs, None]))
     return before, tied
+
+
+def _true_per_row(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """How many values of each row are true: int64 [rows]. As words of 64 bits: three times as fast as adding bytes."""
+    words = np.zeros((len(mask), -(-mask.shape[1] // 64) * 8), dtype=np.uint8)
+    packed = np.packbits(mask, axis=1)
+    words[:, : packed.shape[1]] = packed
+    counts: npt.NDArray[np.int64] = np.bitwise_count(words.view(np.uint64)).sum(axis=1, dtype=np.int64)
+    return counts
 
 
 def _distinct(gallery: Float32) -> tuple[Float32, npt.NDArray[np.int64] | None]:
