@@ -12,7 +12,7 @@ from fgbench import selection
 from fgbench.api import DEFAULT_OUTPUT, Evaluation, NotEvaluated, plan
 from fgbench.data.digests import file_sha256
 from fgbench.errors import DataMissingError, UsageError
-from fgbench.spec import ScoresPredictions
+from fgbench.task import ScoresPredictions
 
 if TYPE_CHECKING:
     from fgbench.runner.run import OnError

@@ -10,7 +10,8 @@ from functools import lru_cache
 
 from fgbench.errors import UsageError
 from fgbench.registry import Registry, resolve
-from fgbench.spec import DatasetSpec, Task
+from fgbench.spec import DatasetSpec
+from fgbench.task import Task
 
 
 @lru_cache

@@ -13,7 +13,7 @@ from fgbench.api import DEFAULT_OUTPUT, plan
 from fgbench.errors import UsageError
 from fgbench.models import load_model, parse
 from fgbench.runner.progress import Progress, Silent
-from fgbench.spec import Score
+from fgbench.task import Score
 
 if TYPE_CHECKING:
     from fgbench.adapter import RegionMode

@@ -12,16 +12,8 @@ import numpy.typing as npt
 from fgbench.data.files import DatasetFiles
 from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, Regions, Request
-from fgbench.spec import (
-    DatasetSpec,
-    EvaluationProtocol,
-    HubSource,
-    Loaded,
-    MetricKey,
-    PublishedCell,
-    Scores,
-    TextProtocol,
-)
+from fgbench.spec import DatasetSpec, EvaluationProtocol, HubSource, MetricKey, PublishedCell, TextProtocol
+from fgbench.task import Loaded, Scores
 
 from .boxes import LabelledBoxes, read_boxclass_cn, read_coco_boxes, read_lvis_boxes
 from .labelled import class_prompts, label_samples, score_labels
@@ -144,7 +136,7 @@ class BoxClassification:
     Source: FG-CLIP 2, section 4.2 and its box scripts; docs/protocols.md lists their quirks.
 
     Attributes:
-        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.task.Task`.
         readers: how the annotation files of each dataset are read, by dataset id.
     """
 
@@ -156,7 +148,7 @@ class BoxClassification:
     title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
-        """See :class:`fgbench.spec.Task`."""
+        """See :class:`fgbench.task.Task`."""
         boxes = self.readers[spec.id](files, limit)
         return Loaded(boxes, size=boxes.size, rejected=boxes.rejected, notes=boxes.notes)
 
@@ -188,7 +180,7 @@ class BoxClassification:
         )
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
-        """See :class:`fgbench.spec.HasSamples`; boxes of one picture stay together."""
+        """See :class:`fgbench.task.HasSamples`; boxes of one picture stay together."""
         subsets = {name.removeprefix("in/"): mask for name, mask in outcomes.items() if name.startswith("in/")}
         return label_samples(outcomes["id"], outcomes["rank"], outcomes["image"], subsets, spec.metrics)
 

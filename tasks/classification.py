@@ -15,16 +15,8 @@ from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError, DataMissingError
 from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, ImageRef, Images, Request
-from fgbench.spec import (
-    DatasetSpec,
-    EvaluationProtocol,
-    HubSource,
-    Loaded,
-    MetricKey,
-    PublishedCell,
-    Scores,
-    TextProtocol,
-)
+from fgbench.spec import DatasetSpec, EvaluationProtocol, HubSource, MetricKey, PublishedCell, TextProtocol
+from fgbench.task import Loaded, Scores
 
 from .labelled import Mask, class_prompts, label_samples, score_labels
 from .resources import lines
@@ -136,7 +128,7 @@ class Classification:
     Pictures lie in one folder per class. Source: FG-CLIP 2, section 4.3 and its ImageNet scripts.
 
     Attributes:
-        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.task.Task`.
         labels: class index of a folder name (None: not a class folder), by dataset id.
     """
 
@@ -148,7 +140,7 @@ class Classification:
     title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
-        """See :class:`fgbench.spec.Task`."""
+        """See :class:`fgbench.task.Task`."""
         root = files.image_root()
         names, images, label = [], [], []
         rejected: Counter[str] = Counter()
@@ -206,7 +198,7 @@ class Classification:
         )
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
-        """See :class:`fgbench.spec.HasSamples`."""
+        """See :class:`fgbench.task.HasSamples`."""
         rank = outcomes["rank"]
         return label_samples(outcomes["id"], rank, None, _subsets(len(rank)), spec.metrics)
 

@@ -22,17 +22,8 @@ from fgbench.detector import DetectionPictures
 from fgbench.errors import DataMissingError, UsageError
 from fgbench.metrics.sample import Sample
 from fgbench.requests import ClassScores, RegionScores, Request
-from fgbench.spec import (
-    Choice,
-    DatasetSpec,
-    EvaluationProtocol,
-    Loaded,
-    MetricKey,
-    Predictions,
-    PublishedCell,
-    Scores,
-    TextProtocol,
-)
+from fgbench.spec import Choice, DatasetSpec, EvaluationProtocol, MetricKey, PublishedCell, TextProtocol
+from fgbench.task import Loaded, Predictions, Scores
 
 from .labelled import class_prompts
 from .lvis import IMAGES, LvisSplit, read_lvis
@@ -176,7 +167,7 @@ class Detection:
     """AP of re-scored proposals, beside that of the proposals as they are.
 
     Attributes:
-        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.task.Task`.
     """
 
     id: str
@@ -186,7 +177,7 @@ class Detection:
     title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
-        """See :class:`fgbench.spec.Task`; an item is a picture."""
+        """See :class:`fgbench.task.Task`; an item is a picture."""
         split = read_lvis(files, minival=spec.id == MINIVAL, limit=limit)
         size = {"images": len(split.pictures.image_ids)}
         place = next((place for place in files.places("proposals") if place.exists()), None)
@@ -265,7 +256,7 @@ class Detection:
         )
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
-        """See :class:`fgbench.spec.HasSamples`; categories are resampled."""
+        """See :class:`fgbench.task.HasSamples`; categories are resampled."""
         return category_samples(outcomes)
 
     def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:

@@ -15,16 +15,8 @@ from fgbench.errors import DataError
 from fgbench.metrics.choice import choose
 from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, ImageRef, Regions, Request, Texts
-from fgbench.spec import (
-    DatasetSpec,
-    EvaluationProtocol,
-    Loaded,
-    MetricKey,
-    PublishedCell,
-    Score,
-    Scores,
-    TextProtocol,
-)
+from fgbench.spec import DatasetSpec, EvaluationProtocol, MetricKey, PublishedCell, TextProtocol
+from fgbench.task import Loaded, Score, Scores
 
 from .attributes import by_attribute
 
@@ -98,7 +90,7 @@ class FineGrained:
     datasets: tuple[DatasetSpec, ...] = (FG_OVD,)
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
-        """See :class:`fgbench.spec.Task`."""
+        """See :class:`fgbench.task.Task`."""
         root = files.image_root()
         ids: list[int] = []
         subsets: list[str] = []
@@ -177,7 +169,7 @@ class FineGrained:
         return Scores(scores, int(regions.ok.sum()), regions.reasons(), outcomes, ties, tables=tables)
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
-        """See :class:`fgbench.spec.HasSamples`; items on one picture stay together."""
+        """See :class:`fgbench.task.HasSamples`; items on one picture stay together."""
         return {
             MetricKey(subset, "top1"): Sample.mean(
                 outcomes[f"{subset}/id"], outcomes[f"{subset}/margin"] >= 0, "image", outcomes[f"{subset}/image"]

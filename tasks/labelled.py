@@ -11,7 +11,8 @@ import numpy.typing as npt
 from fgbench.metrics.ranks import recall_at, target_ranks
 from fgbench.metrics.sample import Sample
 from fgbench.requests import ClassPrompts, Float32
-from fgbench.spec import MetricKey, Score, TextProtocol
+from fgbench.spec import MetricKey, TextProtocol
+from fgbench.task import Score
 
 from .resources import lines
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from fgbench.data.files import DatasetFiles
 from fgbench.metrics.sample import Sample
 from fgbench.requests import Generate, Prompt, Replies, Request
-from fgbench.spec import DatasetSpec, Loaded, MetricKey, Predictions, Scores
+from fgbench.spec import DatasetSpec, MetricKey
+from fgbench.task import Loaded, Predictions, Scores
 
 from .lmm_gqa import read_gqa
 from .lmm_items import Questions
@@ -51,7 +52,7 @@ class LargeMultimodal:
     Source: the protocols of LLaVA-1.5 (Liu et al., CVPR 2024) and of each dataset; docs/protocols.md.
 
     Attributes:
-        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.task.Task`.
         readers: how the files of each dataset are read, by dataset id.
         judges: how its answers are judged, likewise.
     """
@@ -85,7 +86,7 @@ class LargeMultimodal:
         return self.judges[spec.id].score(asked.questions, features[ANSWERS], spec.protocol.choice("scorer"))
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
-        """See :class:`fgbench.spec.HasSamples`; questions on one picture, or rows of one question, stay together."""
+        """See :class:`fgbench.task.HasSamples`; questions on one picture, or rows of one question, stay together."""
         return self.judges[spec.id].samples(outcomes)
 
     def predictions(self, spec: DatasetSpec, loaded: Loaded, place: Path, options: Mapping[str, str]) -> Predictions:

@@ -16,7 +16,8 @@ from fgbench.metrics.circular import ROTATION, Circular, circular
 from fgbench.metrics.option_matching import Options
 from fgbench.metrics.sample import Sample
 from fgbench.requests import Replies
-from fgbench.spec import MetricKey, Score, Scores
+from fgbench.spec import MetricKey
+from fgbench.task import Score, Scores
 
 from .lmm_items import Question, Questions
 from .lmm_mmbench import index_of
@@ -98,7 +99,7 @@ class Judge:
         )
 
     def samples(self, outcomes: Mapping[str, npt.NDArray[Any]]) -> dict[MetricKey, Sample]:
-        """The items behind each score; see :class:`fgbench.spec.HasSamples`."""
+        """The items behind each score; see :class:`fgbench.task.HasSamples`."""
         return self._rotated(outcomes) if self.rotated else self._plain(outcomes)
 
     def _plain(self, outcomes: Mapping[str, npt.NDArray[Any]]) -> dict[MetricKey, Sample]:

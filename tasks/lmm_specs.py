@@ -7,15 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fgbench.spec import (
-    Choice,
-    DatasetSpec,
-    EvaluationProtocol,
-    HubSource,
-    MetricKey,
-    PublishedCell,
-    TextProtocol,
-)
+from fgbench.spec import Choice, DatasetSpec, EvaluationProtocol, HubSource, MetricKey, PublishedCell, TextProtocol
 
 from .lmm_prompts import DEFAULT, OWN_FILE, templates
 from .lmm_scorers import SCORERS

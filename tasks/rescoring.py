@@ -18,7 +18,8 @@ from fgbench.metrics.fusion import Labels, fuse
 from fgbench.metrics.lvis_ap import CAP, METRICS, Detections, GroundTruth, box_ap
 from fgbench.metrics.sample import Sample
 from fgbench.requests import ClassScores
-from fgbench.spec import EvaluationProtocol, MetricKey, Score
+from fgbench.spec import EvaluationProtocol, MetricKey
+from fgbench.task import Score
 
 from .lvis import LvisSplit
 

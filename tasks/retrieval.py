@@ -15,7 +15,8 @@ from fgbench.errors import DataError
 from fgbench.metrics.ranks import best_per_query, recall_at, target_ranks
 from fgbench.metrics.sample import Sample
 from fgbench.requests import Embeddings, ImageRef, Images, Request, Texts
-from fgbench.spec import DatasetSpec, Loaded, MetricKey, PublishedCell, Score, Scores
+from fgbench.spec import DatasetSpec, MetricKey, PublishedCell
+from fgbench.task import Loaded, Score, Scores
 
 from .strata import Table, breakdown, by_length
 
@@ -75,7 +76,7 @@ class Retrieval:
     ``i2t_r<k>`` and ``t2i_r<k>``. Source: FG-CLIP 2, section 4.3 and its retrieval scripts.
 
     Attributes:
-        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.task.Task`.
         readers: how the annotation files of each dataset are read, by dataset id.
     """
 
@@ -87,7 +88,7 @@ class Retrieval:
     title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
-        """See :class:`fgbench.spec.Task`."""
+        """See :class:`fgbench.task.Task`."""
         content = self.readers[spec.id](spec, files)
         if not content.items:
             raise DataError(
@@ -137,7 +138,7 @@ class Retrieval:
         )
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
-        """See :class:`fgbench.spec.HasSamples`.
+        """See :class:`fgbench.task.HasSamples`.
 
         Queries are resampled, the gallery stays. Captions are called ``<picture>#<number>`` and stay with their
         picture.

@@ -17,7 +17,8 @@ from fgbench.errors import DataError
 from fgbench.metrics import confusion as metrics
 from fgbench.metrics.sample import Float64, Sample
 from fgbench.requests import ClassPrompts, LabelMaps, PredictedMaps, Request
-from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, MetricKey, Predictions, Score, Scores
+from fgbench.spec import DatasetSpec, EvaluationProtocol, MetricKey
+from fgbench.task import Loaded, Predictions, Score, Scores
 
 from .label_encodings import FOLDS, IGNORE, Labels
 from .label_sources import GroundTruth, find_ground_truth
@@ -45,7 +46,7 @@ class Segmentation:
     CAT-Seg (Cho et al., CVPR 2024); docs/protocols.md, "Segmentation".
 
     Attributes:
-        id, title, title_zh, position, datasets: see :class:`fgbench.spec.Task`.
+        id, title, title_zh, position, datasets: see :class:`fgbench.task.Task`.
         sets: classes and forms of ground truth, by dataset id.
     """
 
@@ -57,7 +58,7 @@ class Segmentation:
     title_zh: str = ""
 
     def load(self, spec: DatasetSpec, files: DatasetFiles, limit: int | None) -> Loaded:
-        """Find pictures and label maps; see :class:`fgbench.spec.Task`."""
+        """Find pictures and label maps; see :class:`fgbench.task.Task`."""
         truth = find_ground_truth(files, self.sets[spec.id].forms, limit)
         notes = [f"ground truth: {truth.form.title}"]
         if truth.lacking:
@@ -140,7 +141,7 @@ class Segmentation:
         )
 
     def samples(self, spec: DatasetSpec, outcomes: Mapping[str, npt.NDArray[Any]]) -> Mapping[MetricKey, Sample]:
-        """See :class:`fgbench.spec.HasSamples`; pictures are resampled."""
+        """See :class:`fgbench.task.HasSamples`; pictures are resampled."""
         ids = outcomes["id"]
         cells = (outcomes[f"pixels/{name}"] for name in ("image", "prediction", "truth", "count"))
         parts = metrics.picture_totals(*cells, pictures=len(ids), classes=len(outcomes["class/name"]))

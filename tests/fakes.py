@@ -24,7 +24,8 @@ from fgbench.data.files import DatasetFiles
 from fgbench.requests import Embeddings, ImageRef, Request, TextKind
 from fgbench.runner.encode import Encoder
 from fgbench.runner.store import AnswerStore, FeatureStore
-from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, MetricKey, Score, Scores, Task, TextProtocol
+from fgbench.spec import DatasetSpec, EvaluationProtocol, MetricKey, TextProtocol
+from fgbench.task import Loaded, Score, Scores, Task
 
 DIM = 8
 CPU = torch.device("cpu")

@@ -17,7 +17,8 @@ from fgbench.errors import DataError, DataMissingError, UsageError
 from fgbench.registry import Registry
 from fgbench.requests import Embeddings, Generate, Prompt, Replies
 from fgbench.score_api import score, score_task
-from fgbench.spec import DatasetSpec, Loaded, Predictions, Scores
+from fgbench.spec import DatasetSpec
+from fgbench.task import Loaded, Predictions, Scores
 
 from .fakes import FakeTask, dataset_spec
 

@@ -15,7 +15,8 @@ from fgbench.cli import app
 from fgbench.errors import DataError, FgbenchError, ModelError, UsageError
 from fgbench.selftest.expectation import read_expectation, write_expectation
 from fgbench.selftest_api import selftest, write_expected
-from fgbench.spec import DatasetSpec, Task
+from fgbench.spec import DatasetSpec
+from fgbench.task import Task
 
 SMALL = "boxclass-cn"
 """A dataset of few texts and pictures."""

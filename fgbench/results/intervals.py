@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from fgbench.metrics.resampling import interval, resampled
 from fgbench.metrics.sample import Float64, Sample
-from fgbench.spec import DatasetSpec, HasSamples, MetricKey
+from fgbench.spec import DatasetSpec, MetricKey
+from fgbench.task import HasSamples
 
 
 def intervals(
@@ -18,7 +19,7 @@ def intervals(
     """The interval of each score as it stands in a record; scores without one are left out.
 
     Args:
-        task: of the dataset; one without :class:`~fgbench.spec.HasSamples` has no intervals.
+        task: of the dataset; one without :class:`~fgbench.task.HasSamples` has no intervals.
         spec: the dataset.
         outcomes: of its items.
     """

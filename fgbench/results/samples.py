@@ -20,7 +20,8 @@ from fgbench import selection
 from fgbench.errors import DataError, DataMissingError
 from fgbench.metrics.sample import Sample
 from fgbench.results.record import Record, read_record
-from fgbench.spec import HasSamples, MetricKey
+from fgbench.spec import MetricKey
+from fgbench.task import HasSamples
 
 MAX_BYTES = 1 << 30
 """Of the arrays of one file; the largest of a real dataset have a tenth."""

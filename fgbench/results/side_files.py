@@ -10,7 +10,7 @@ from fgbench.data.atomic import write_atomic
 from fgbench.results.folder import neutral, slug, stem
 from fgbench.runner.engine import Engine
 from fgbench.runner.run import Outcome
-from fgbench.spec import DrawsPictures, Scores, WritesFiles
+from fgbench.task import DrawsPictures, Scores, WritesFiles
 
 
 def save_pictures(outcome: Outcome, engine: Engine, folder: Path, count: int, limit: int | None) -> list[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fgbench.runner.passes import Cut, ImageJob
+from fgbench.runner.cuts import Cut
+from fgbench.runner.passes import ImageJob
 from fgbench.runner.reductions import PassFeatures, Reduction
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from fgbench.requests import (
 )
 from fgbench.runner.label_maps import unpack
 from fgbench.runner.passes import Address
-from fgbench.runner.reductions import class_scores
+from fgbench.runner.reduce_region_scores import class_scores
 from fgbench.runner.store import AnswerStore, ChunkStore, FeatureStore
 
 UNDECODED = "image_unreadable"

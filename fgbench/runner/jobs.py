@@ -27,8 +27,11 @@ from fgbench.requests import (
     Request,
     Texts,
 )
-from fgbench.runner.passes import Address, Cut, ImageJob, Pass, TextJob
-from fgbench.runner.reductions import Classes, LabelMapReduction, Reduction, RegionScoreReduction, split_by_image
+from fgbench.runner.cuts import Cut
+from fgbench.runner.passes import Address, ImageJob, Pass, TextJob
+from fgbench.runner.reduce_label_map import LabelMapReduction
+from fgbench.runner.reduce_region_scores import RegionScoreReduction, split_by_image
+from fgbench.runner.reductions import Classes, Reduction
 from fgbench.runner.regions import box_problem, crop_box, crop_size
 from fgbench.runner.store import row_key
 from fgbench.runner.windows import layout, target_size

@@ -13,7 +13,8 @@ from fgbench.adapter import Preprocessor
 from fgbench.data.images import Probe, decode, probe
 from fgbench.errors import DataError
 from fgbench.requests import ImageRef
-from fgbench.runner.passes import Cut, ImageJob
+from fgbench.runner.cuts import Cut
+from fgbench.runner.passes import ImageJob
 from fgbench.runner.regions import cut
 
 if TYPE_CHECKING:

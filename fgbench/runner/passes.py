@@ -8,31 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fgbench.requests import ImageRef, TextKind
-
-if TYPE_CHECKING:
-    from fgbench.runner.reductions import Reduction
-
-Crop = tuple[int, int, int, int]
-
-
-class Cut(NamedTuple):
-    """The part of a picture that a pass sees.
-
-    Attributes:
-        view: name of the preprocessing.
-        crop: (left, top, right, bottom) in pixels, or None for the whole picture.
-        resized: (width, height) to which the picture is scaled (bilinear) before the crop, or None.
-    """
-
-    view: str
-    crop: Crop | None = None
-    resized: tuple[int, int] | None = None
+from fgbench.runner.cuts import Cut
+from fgbench.runner.reductions import Reduction
 
 
 @dataclass

@@ -17,7 +17,8 @@ from fgbench.data.files import DatasetFiles, Folders
 from fgbench.data.uncollected import without_collection
 from fgbench.errors import CapabilityError, DataError, DataMissingError
 from fgbench.requests import ClassPrompts, Generate, ImageRef, Images, LabelMaps, Regions, RegionScores, Request, Texts
-from fgbench.spec import DatasetSpec, Loaded, Task
+from fgbench.spec import DatasetSpec
+from fgbench.task import Loaded, Task
 
 Status = Literal["ready", "incomplete", "missing", "broken"]
 

@@ -17,7 +17,7 @@ from fgbench.runner.loading import probe_all
 from fgbench.runner.plan import Plan, PlannedDataset
 from fgbench.runner.progress import Progress
 from fgbench.runner.ranks import ALONE, Ranks
-from fgbench.spec import Scores
+from fgbench.task import Scores
 
 OnError = Literal["fail", "skip"]
 

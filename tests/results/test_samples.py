@@ -18,7 +18,8 @@ from fgbench.results.folder import rows, save
 from fgbench.results.intervals import intervals
 from fgbench.results.samples import load, of_record, outcomes_path, read_outcomes
 from fgbench.selection import datasets
-from fgbench.spec import HasSamples, Loaded, MetricKey, Scores
+from fgbench.spec import MetricKey
+from fgbench.task import HasSamples, Loaded, Scores
 
 from ..tasks.reading import opened
 from .answers import random_embeddings

@@ -11,8 +11,9 @@ from PIL import Image
 from fgbench.data.images import Probe
 from fgbench.errors import DataError
 from fgbench.requests import ImageRef
+from fgbench.runner.cuts import Cut
 from fgbench.runner.loading import prepare_all, probe_all
-from fgbench.runner.passes import Cut, ImageJob, Pass
+from fgbench.runner.passes import ImageJob, Pass
 
 from ..fakes import FakePreprocessor, save_picture, save_pictures
 

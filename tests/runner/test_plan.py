@@ -9,7 +9,8 @@ import pytest
 from fgbench.errors import CapabilityError, DataError, DataMissingError, UsageError
 from fgbench.requests import ClassPrompts, ImageRef, Images, Regions, Request, Texts
 from fgbench.runner.plan import Plan, PlannedDataset, counts, make_plan
-from fgbench.spec import DatasetSpec, Loaded
+from fgbench.spec import DatasetSpec
+from fgbench.task import Loaded
 
 from ..fakes import FakeTask, dataset_spec, save_pictures
 

@@ -28,7 +28,7 @@ from fgbench.runner.embedding import EmbeddingEngine
 from fgbench.runner.encode import Encoder
 from fgbench.runner.engine import Clock
 from fgbench.runner.progress import Silent
-from fgbench.runner.reductions import class_scores, split_by_image
+from fgbench.runner.reduce_region_scores import class_scores, split_by_image
 
 from ..fakes import FakeAdapter, fake_encoder, save_picture, save_pictures, text_vector
 

@@ -18,7 +18,8 @@ from fgbench.runner.encode import Encoder
 from fgbench.runner.plan import make_plan
 from fgbench.runner.progress import Bars, Progress, Silent
 from fgbench.runner.run import OnError, Outcome, RunReport, run
-from fgbench.spec import DatasetSpec, Loaded, Scores
+from fgbench.spec import DatasetSpec
+from fgbench.task import Loaded, Scores
 
 from ..fakes import FakeAdapter, FakeTask, fake_encoder, save_picture, save_pictures
 

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from fgbench.data.files import DatasetFiles
 from fgbench.requests import Generate, Prompt, Replies
 from fgbench.selection import datasets
-from fgbench.spec import DatasetSpec, Loaded, Scores
+from fgbench.spec import DatasetSpec
+from fgbench.task import Loaded, Scores
 from fgbench.tasks.lmm import LargeMultimodal
 from fgbench.tasks.lmm_items import Question
 

@@ -15,7 +15,8 @@ import pytest
 from fgbench.data.files import DatasetFiles
 from fgbench.requests import ClassPrompts, Embeddings, ImageRef, Images, Regions, Request, Texts
 from fgbench.selection import datasets
-from fgbench.spec import DatasetSpec, Loaded, Scores, Task
+from fgbench.spec import DatasetSpec
+from fgbench.task import Loaded, Scores, Task
 
 EXCERPTS = Path(__file__).resolve().parents[1] / "data/excerpts"
 

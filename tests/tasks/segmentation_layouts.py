@@ -18,7 +18,8 @@ from sklearn.metrics import accuracy_score, jaccard_score, recall_score
 
 from fgbench.data.files import DatasetFiles
 from fgbench.requests import LabelMaps, PredictedMaps
-from fgbench.spec import DatasetSpec, Loaded, Scores
+from fgbench.spec import DatasetSpec
+from fgbench.task import Loaded, Scores
 from fgbench.tasks.resources import table
 from fgbench.tasks.segmentation import TASK
 

@@ -16,7 +16,7 @@ from fgbench.errors import DataError, DataMissingError, UsageError
 from fgbench.report.paper import REFERENCE, published
 from fgbench.requests import ClassScores, RegionScores
 from fgbench.selection import datasets
-from fgbench.spec import ScoresPredictions
+from fgbench.task import ScoresPredictions
 from fgbench.tasks.rescoring import TEMPERATURES
 
 from ..layouts import Row, write_json

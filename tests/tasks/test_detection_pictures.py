@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fgbench.report.boxes import LONG_SIDE
-from fgbench.spec import DrawsPictures
+from fgbench.task import DrawsPictures
 
 from .lvis_files import answered, content, image, loaded, lvis, pictures, proposals, random_set, requested, store, thing
 

@@ -10,7 +10,7 @@ import pytest
 
 from fgbench.errors import DataError, DataMissingError
 from fgbench.requests import Embeddings, Texts
-from fgbench.spec import Loaded, Scores
+from fgbench.task import Loaded, Scores
 
 from ..layouts import FG_OVD_FILES, fg_ovd, fg_ovd_row, write_json_lines
 from .reading import opened

@@ -13,7 +13,8 @@ import pytest
 from fgbench.report.paper import published
 from fgbench.requests import Generate, ImageRef
 from fgbench.selection import datasets, tasks
-from fgbench.spec import DatasetSpec, ScoresPredictions, Task
+from fgbench.spec import DatasetSpec
+from fgbench.task import ScoresPredictions, Task
 from fgbench.tasks.lmm_items import Question
 from fgbench.tasks.lmm_prompts import templates
 from fgbench.tasks.lmm_scorers import SCORERS

@@ -16,7 +16,7 @@ from fgbench.data.files import DatasetFiles
 from fgbench.metrics.ranks import target_ranks
 from fgbench.requests import Embeddings, ImageRef, Images, Texts
 from fgbench.selection import datasets
-from fgbench.spec import Scores
+from fgbench.task import Scores
 from fgbench.tasks.retrieval import Captioned, CaptionFile, Retrieval
 
 Vector = tuple[int, ...]

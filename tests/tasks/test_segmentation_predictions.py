@@ -12,7 +12,7 @@ import pytest
 from pycocotools import mask as coco
 
 from fgbench.errors import DataError, DataMissingError, UsageError
-from fgbench.spec import Predictions
+from fgbench.task import Predictions
 from fgbench.tasks.segmentation import TASK
 
 from ..layouts import write_json

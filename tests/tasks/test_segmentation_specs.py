@@ -13,7 +13,8 @@ import pytest
 from fgbench.report.paper import foreign_protocol
 from fgbench.requests import ClassPrompts, LabelMaps
 from fgbench.runner.windows import NAMES, PRESETS
-from fgbench.spec import DatasetSpec, DrawsPictures, MetricKey, ScoresPredictions, Task
+from fgbench.spec import DatasetSpec, MetricKey
+from fgbench.task import DrawsPictures, ScoresPredictions, Task
 from fgbench.tasks.label_encodings import FOLDS
 from fgbench.tasks.resources import lines
 from fgbench.tasks.segmentation import TASK

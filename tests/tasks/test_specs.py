@@ -14,7 +14,8 @@ import pytest
 from fgbench.models import load_adapter
 from fgbench.report.paper import REFERENCE, foreign_protocol, published
 from fgbench.selection import datasets, select, tasks
-from fgbench.spec import DatasetSpec, MetricKey, Task
+from fgbench.spec import DatasetSpec, MetricKey
+from fgbench.task import Task
 from fgbench.tasks.resources import lines
 
 BOX = ("top1", "top5")

@@ -9,7 +9,8 @@ from fgbench.data.files import DatasetFiles
 from fgbench.errors import DataError
 from fgbench.metrics.ranks import recall_at, target_ranks
 from fgbench.requests import Embeddings, Images, Request, Texts
-from fgbench.spec import DatasetSpec, EvaluationProtocol, Loaded, MetricKey, Score, Scores, TextProtocol
+from fgbench.spec import DatasetSpec, EvaluationProtocol, MetricKey, TextProtocol
+from fgbench.task import Loaded, Score, Scores
 
 COLOURS = ("red", "green", "blue")
 
