@@ -21,7 +21,7 @@ from fgbench.requests import TextKind
 
 from .checkpoint import Checkpoint, fetch, file_digests, read_json
 from .clip_like import for_every_kind
-from .hf import HfAdapter, Parts
+from .hf_adapter import HfAdapter, Parts
 from .hf_files import load_model, load_tokenizer
 from .hf_pictures import fixed_preprocessor
 from .hf_text import TextTokens

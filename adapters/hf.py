@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import torch
 import torch.nn.functional as F  # noqa: N812 - the name that the field uses
-from torch import Tensor, nn
+from torch import Tensor
 
-from fgbench.adapter import Adapter, AdapterInfo, ImageFeatures, Preprocessor, TextFeatures
+from fgbench.adapter import Adapter, AdapterInfo, ImageFeatures
 from fgbench.errors import ModelError, UsageError
-from fgbench.requests import TextKind
 
 from .checkpoint import Checkpoint, fetch, file_digests, read_json
 from .clip_like import for_every_kind, languages
-from .hf_files import Loaded, load_model, load_tokenizer
+from .clip_relatives import KINDS, load_fetched
+from .hf_adapter import HfAdapter, Parts
+from .hf_files import load_model, load_tokenizer
 from .hf_pictures import HfPreprocessor, fixed_preprocessor
-from .hf_text import TextTokens, clip_tokens, siglip_tokens
+from .hf_text import clip_tokens, siglip_tokens
 from .naflex import PATCH, NaflexPixels, NaflexPreprocessor, parse_budget
 from .value_path import clip_value_path, patch_grid
-
-Encode: TypeAlias = Callable[[Mapping[str, Tensor], bool], ImageFeatures]
 
 
 def load(target: str, *, budget: str | None = None, revision: str | None = None) -> Adapter:
@@ -45,8 +43,6 @@ def load(target: str, *, budget: str | None = None, revision: str | None = None)
         revision = named if at else revision
     checkpoint = fetch(target, revision)
     kind = read_json(checkpoint.folder, "config.json").get("model_type")
-    from .clip_relatives import KINDS, load_fetched  # here, because it imports this module
-
     if kind in KINDS and budget is None:
         return load_fetched(target, checkpoint)
     if kind not in _BUILDERS:
@@ -82,56 +78,6 @@ def load(target: str, *, budget: str | None = None, revision: str | None = None)
         notes=(*parts.loaded.notes, *parts.tokens.notes),
     )
     return HfAdapter(info, parts)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the kinds of models differ in.
-
-    Attributes:
-        loaded: model, and what was read.
-        preprocessor: picture treatment.
-        tokens: text treatment.
-        encode: the preprocessor's tensors, and whether dense features are wanted, to features.
-        dim: size of the joint space.
-        dense: name of the dense features.
-        preprocess: the picture treatment in words.
-        settings: what else changes the numbers.
-    """
-
-    loaded: Loaded
-    preprocessor: Preprocessor
-    tokens: TextTokens
-    encode: Encode
-    dim: int
-    dense: str
-    preprocess: str
-    settings: Mapping[str, str | int | float | bool]
-
-
-class HfAdapter:
-    """A transformers model as an adapter (:class:`fgbench.adapter.Adapter`)."""
-
-    def __init__(self, info: AdapterInfo, parts: Parts) -> None:
-        self.info = info
-        self.module: nn.Module = parts.loaded.model
-        self.preprocessor = parts.preprocessor
-        self._model = parts.loaded.model
-        self._tokens = parts.tokens
-        self._encode = parts.encode
-
-    def encode_images(self, batch: Mapping[str, Tensor], *, dense: bool) -> ImageFeatures:
-        """Encode pictures of one view; see :meth:`fgbench.adapter.Adapter.encode_images`."""
-        return self._encode(batch, dense)
-
-    def encode_texts(self, texts: Sequence[str], kind: TextKind) -> TextFeatures:
-        """Encode texts; all kinds share one path."""
-        if not texts:
-            return TextFeatures(torch.zeros(0, self.info.dim), [])
-        ids, truncated = self._tokens(texts)
-        # No attention mask: CLIP is causal and does not see the padding, SigLIP was trained with the padding visible.
-        output = self._model.get_text_features(input_ids=ids.to(next(self.module.parameters()).device))
-        return TextFeatures(output.pooler_output, truncated)
 
 
 def _clip(checkpoint: Checkpoint, budget: int | None) -> Parts:
