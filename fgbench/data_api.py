@@ -12,7 +12,7 @@ from fgbench.data import inventory, verification
 from fgbench.data.config import data_places
 from fgbench.data.files import DatasetFiles
 from fgbench.data.inventory import DatasetState
-from fgbench.data.receipts import read_receipts
+from fgbench.data.receipts import receipt_of
 from fgbench.data.roots import resolve_root
 from fgbench.data.space import human_size
 from fgbench.data.verification import Verified
@@ -250,9 +250,11 @@ def _obtain(
     try:
         if dry_run:
             listing, folder = list_source(source, revision), root / source.folder
-            files = listing.to_get(folder, read_receipts(folder).get(source.repo))
+            files = listing.to_get(folder, receipt_of(folder, source.repos))
             size = sum(file.size or 0 for file in files)
-            return SourceResult(source.repo, users, "listed", listing.commit, size, tuple(file.name for file in files))
+            return SourceResult(
+                listing.source.repo, users, "listed", listing.commit, size, tuple(file.name for file in files)
+            )
         done = fetch(source, root, revision, say)
     except UsageError:
         raise
@@ -266,7 +268,7 @@ def _obtain(
         say(f"{done.folder / name} was unpacked; deleting it frees {freed} and does no harm")
     message = "Not compared with the hub: HF_HUB_OFFLINE is set." if done.offline else ""
     state: Literal["downloaded", "complete"] = "downloaded" if done.downloaded else "complete"
-    return SourceResult(source.repo, users, state, done.commit, done.size, done.downloaded, message)
+    return SourceResult(done.repo, users, state, done.commit, done.size, done.downloaded, message)
 
 
 def _judge(spec: DatasetSpec, state: DatasetState, sources: Sequence[SourceResult]) -> DatasetResult:

@@ -122,6 +122,7 @@ class HubSource:
         unpack: patterns of archives that have to be unpacked there (others are read in place).
         sha256: known digests by file name.
         gated: the owner asks for a form to be filled in first.
+        moved_to: another id of the same files, asked if there is no ``repo`` (any more).
     """
 
     repo: str
@@ -130,6 +131,12 @@ class HubSource:
     unpack: tuple[str, ...] = ()
     sha256: Mapping[str, str] = field(default_factory=dict)
     gated: bool = False
+    moved_to: str = ""
+
+    @property
+    def repos(self) -> tuple[str, ...]:
+        """All ids, in the order in which they are asked."""
+        return (self.repo, self.moved_to) if self.moved_to else (self.repo,)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ GQA = DatasetSpec(
     shown=(MetricKey("all", "accuracy"),),
     metrics=("accuracy",),
     published={MetricKey("all", "accuracy"): PublishedCell(TABLE, "GQA", "accuracy")},
-    hub=(HubSource("lmms-lab/GQA", ("testdev_balanced_*/*.parquet",), "gqa"),),
+    hub=(HubSource("lmms-lab/GQA", ("testdev_balanced_*/*.parquet",), "gqa", moved_to="lmms-lab-encoder/GQA"),),
     notes=_TRAINED,
 )
 
@@ -146,7 +146,9 @@ TEXTVQA = DatasetSpec(
     shown=(MetricKey("all", "vqa_accuracy"),),
     metrics=("vqa_accuracy",),
     published={MetricKey("all", "vqa_accuracy"): PublishedCell(TABLE, "TextVQA", "vqa_accuracy")},
-    hub=(HubSource("lmms-lab/textvqa", ("data/validation-*.parquet",), "textvqa"),),
+    hub=(
+        HubSource("lmms-lab/textvqa", ("data/validation-*.parquet",), "textvqa", moved_to="lmms-lab-encoder/textvqa"),
+    ),
     notes=(
         *_TRAINED,
         "With OCR words in the prompt LLaVA-1.5-7B scores 58.2, without them about 46; the paper's 58.2 for CLIP "
@@ -242,7 +244,7 @@ def _mmbench(language: str, config: str) -> DatasetSpec:
             MetricKey(subset, "accuracy"): PublishedCell(TABLE, f"MMBench-{title}-{subset}", "accuracy")
             for subset in subsets
         },
-        hub=(HubSource("lmms-lab/MMBench", (f"{config}/*.parquet",), "mmbench"),),
+        hub=(HubSource("lmms-lab/MMBench", (f"{config}/*.parquet",), "mmbench", moved_to="lmms-lab-encoder/MMBench"),),
         notes=(
             *_TRAINED,
             "Labels of version 1.0's test subset are withheld and its server closed on 2026-03-31: test is asked, not "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -19,8 +20,8 @@ from huggingface_hub import errors as hub_errors
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from fgbench.data.digests import file_sha256
-from fgbench.data.hub_errors import DownloadError, access_steps, explain
-from fgbench.data.receipts import Receipt, Received, read_receipts, write_receipt
+from fgbench.data.hub_errors import DownloadError, NoRepositoryError, access_steps, explain
+from fgbench.data.receipts import Receipt, Received, receipt_of, write_receipt
 from fgbench.data.space import human_size, require_space
 from fgbench.data.unpack import unpack
 from fgbench.errors import DataError, DataMissingError, StoreError
@@ -94,13 +95,25 @@ class Fetched:
 def list_source(source: HubSource, revision: str | None = None) -> Listing:
     """Ask the hub which files a source has, and at which commit. Waits and asks again if the hub is busy.
 
+    Of a source with two ids the second is asked if the hub has not the first; the listing's source is the one it has.
+
     Raises:
         UsageError: there is no such revision.
         DataMissingError: the repository or its files are not there, or not for this user.
         DownloadError: the hub cannot be reached or refuses for now.
         DataError: the hub's file is another than the known one.
     """
-    revision = revision or constants.DEFAULT_REVISION
+    try:
+        return _list(source, revision or constants.DEFAULT_REVISION)
+    except NoRepositoryError:
+        if not source.moved_to:
+            raise
+        with suppress(NoRepositoryError):
+            return _list(replace(source, repo=source.moved_to), revision or constants.DEFAULT_REVISION)
+        raise
+
+
+def _list(source: HubSource, revision: str) -> Listing:
     if source.gated and not get_token():
         raise DataMissingError(f"{source.repo} is given out on request only. {access_steps(source)}")
     info = _asked(source, revision)
@@ -139,10 +152,10 @@ def fetch(source: HubSource, root: Path, revision: str | None = None, say: Say =
         StoreError: no space, or the folder cannot be written.
     """
     folder = root / source.folder
-    receipt = read_receipts(folder).get(source.repo)
     if constants.HF_HUB_OFFLINE:
-        return _offline(source, folder, receipt, revision)
+        return _offline(source, folder, receipt_of(folder, source.repos), revision)
     listing = list_source(source, revision)
+    receipt, repos, source = receipt_of(folder, source.repos), source.repos, listing.source
     missing = listing.to_get(folder, receipt)
     size = sum(file.size or 0 for file in missing if not (folder / file.name).is_file())
     require_space(folder, size, f"Downloading {source.repo}")
@@ -161,9 +174,11 @@ def fetch(source: HubSource, root: Path, revision: str | None = None, say: Say =
             received = replace(received, unpacked=unpack(folder / file.name, folder).top)
             unpacked.append(file.name)
         files[file.name] = received
-        write_receipt(folder, Receipt(source.repo, listing.revision, listing.commit, complete=False, files=files))
+        write_receipt(
+            folder, Receipt(source.repo, listing.revision, listing.commit, complete=False, files=files), repos
+        )
     files = {file.name: files[file.name] for file in listing.files}
-    write_receipt(folder, Receipt(source.repo, listing.revision, listing.commit, complete=True, files=files))
+    write_receipt(folder, Receipt(source.repo, listing.revision, listing.commit, complete=True, files=files), repos)
     return Fetched(
         source.repo,
         listing.commit,
@@ -269,7 +284,7 @@ def _right(path: Path, file: RemoteFile, source: HubSource | None, digest: str) 
 def _offline(source: HubSource, folder: Path, receipt: Receipt | None, revision: str | None) -> Fetched:
     asked = receipt and revision in (None, receipt.revision, receipt.commit)
     if receipt and asked and receipt.complete and all(receipt.has(folder, name) for name in receipt.files):
-        return Fetched(source.repo, receipt.commit, folder, kept=tuple(receipt.files), offline=True)
+        return Fetched(receipt.repo, receipt.commit, folder, kept=tuple(receipt.files), offline=True)
     raise DownloadError(
         f"{source.repo} is not complete in {folder}, and HF_HUB_OFFLINE forbids to ask the hub. Unset it; or run "
         "'fgbench data get' on a computer with a connection and copy the folder, with its "

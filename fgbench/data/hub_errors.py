@@ -23,6 +23,10 @@ class DownloadError(FgbenchError):
     """A download failed for now; the same command may succeed later (exit code 1)."""
 
 
+class NoRepositoryError(DataMissingError):
+    """The hub knows no repository of this id, or does not show it to this user."""
+
+
 def page(source: HubSource) -> str:
     """Where the repository is shown in a browser."""
     return f"{constants.ENDPOINT}/datasets/{source.repo}"
@@ -57,7 +61,7 @@ def explain(error: Exception, source: HubSource, revision: str, name: str | None
             f"{source.repo} has no revision {revision!r}. Branches, tags and commits: {page(source)}/commits/main"
         )
     if isinstance(error, RepositoryNotFoundError):
-        return DataMissingError(
+        return NoRepositoryError(
             f"There is no dataset {source.repo} at {constants.ENDPOINT}, or it is not public "
             f"({_status(error)}). Look at {page(source)}. If it is private or asks for terms, log in with "
             "'hf auth login'; if HF_ENDPOINT names a mirror, that mirror may lack it."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,31 @@ def read_receipts(folder: Path) -> dict[str, Receipt]:
         ) from error
 
 
-def write_receipt(folder: Path, receipt: Receipt) -> None:
+def receipt_of(folder: Path, repos: Iterable[str]) -> Receipt | None:
+    """The receipt of the first of these repositories that has one.
+
+    Raises:
+        DataError: the file that is there is damaged.
+    """
+    receipts = read_receipts(folder)
+    return next((receipts[repo] for repo in repos if repo in receipts), None)
+
+
+def write_receipt(folder: Path, receipt: Receipt, also_called: Iterable[str] = ()) -> None:
     """Add or replace the receipt of one repository.
+
+    Args:
+        folder: where its files are.
+        receipt: what was downloaded.
+        also_called: other ids of the repository, whose receipts go.
 
     Raises:
         StoreError: it cannot be written.
         DataError: the file that is there is damaged.
     """
-    receipts = {**read_receipts(folder), receipt.repo: receipt}
+    gone = set(also_called) - {receipt.repo}
+    receipts = {repo: each for repo, each in read_receipts(folder).items() if repo not in gone}
+    receipts[receipt.repo] = receipt
     rows = [
         {
             "repo": each.repo,

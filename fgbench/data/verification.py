@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fgbench.data.digests import file_sha256
 from fgbench.data.images import Probe, decode, probe
 from fgbench.data.inventory import relative, roles
-from fgbench.data.receipts import Receipt, read_receipts
+from fgbench.data.receipts import Receipt, receipt_of
 from fgbench.errors import DataError
 from fgbench.requests import ImageRef, Texts
 from fgbench.spec import HubSource
@@ -195,7 +195,7 @@ def _checksums(planned: PlannedDataset, digests: dict[Path, str]) -> tuple[int, 
     for source in planned.spec.hub:
         folder = planned.files.root / source.folder
         try:
-            receipt = read_receipts(folder).get(source.repo)
+            receipt = receipt_of(folder, source.repos)
         except DataError as error:
             wrong.append(str(error))
             receipt = None

@@ -134,9 +134,28 @@ def test_a_file_damaged_on_the_way_does_not_stay_and_comes_right_the_next_time(
 
 def test_a_repository_that_is_not_there(hub: Hub, root: Path) -> None:
     done = run_fetch(hub, root, {**source(), "repo": "somebody/else"})
-    assert done["error"] == "DataMissingError"
+    assert done["error"] == "NoRepositoryError"
     assert "no dataset somebody/else" in done["message"]
     assert hub.endpoint in done["message"]
+
+
+def test_a_repository_that_has_moved_is_asked_under_its_other_id(hub: Hub, root: Path) -> None:
+    moved = source("captions.txt", moved_to="somebody/new-pictures")
+    assert run_fetch(hub, root, moved)["repo"] == REPO
+    hub.repos["somebody/new-pictures"] = hub.repos.pop(REPO)
+    hub.repos["somebody/new-pictures"].files["captions.txt"] = b"other"
+    hub.repos["somebody/new-pictures"].revisions["main"] = commit_of("later")
+    done = run_fetch(hub, root, moved)
+    assert (done["repo"], done["downloaded"]) == ("somebody/new-pictures", ["captions.txt"])
+    assert (root / "pictures/captions.txt").read_bytes() == b"other"
+    assert run_fetch(hub, root, moved)["downloaded"] == []
+    assert run_fetch(hub, root, moved, HF_HUB_OFFLINE="1")["offline"]
+
+
+def test_if_neither_id_is_there_the_first_is_named(hub: Hub, root: Path) -> None:
+    done = run_fetch(hub, root, {**source(moved_to="somebody/nowhere"), "repo": "somebody/else"})
+    assert done["error"] == "NoRepositoryError"
+    assert "no dataset somebody/else" in done["message"]
 
 
 def test_a_declared_file_that_is_not_there(hub: Hub, root: Path) -> None:
