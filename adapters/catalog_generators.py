@@ -77,7 +77,7 @@ BUNDLED_CHAT = Family(
             target="llava-tiny",
             licence="Apache-2.0",
             languages=("en", "zh"),
-            note=f"{ONLY_MINI}; has not learned to choose options by letter: at chance on MMBench and MMMU",
+            note=ONLY_MINI,
         ),
     ),
 )
