@@ -7,6 +7,7 @@ wrong.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 
 import torch
@@ -100,7 +101,8 @@ class Objectives(nn.Module):
         flat = F.embedding(batch.pictures.clamp(min=0), table)
         inputs = flat.masked_scatter(batch.pictures[..., None] == PICTURE, torch.cat(list(tokens)).to(flat.dtype))
         cache = DynamicCache()
-        language.model(inputs_embeds=inputs, attention_mask=batch.pictures_mask, past_key_values=cache, use_cache=True)
+        kept = {_cache_argument(language.model): cache}
+        language.model(inputs_embeds=inputs, attention_mask=batch.pictures_mask, use_cache=True, **kept)
         each = len(batch.turns) // len(batch.pictures)
         for layer in cache.layers:  # expanding is not copying, and cheap on the way back
             layer.keys, layer.values = (
@@ -110,9 +112,9 @@ class Objectives(nn.Module):
             input_ids=batch.turns,
             attention_mask=batch.mask,
             position_ids=batch.positions,
-            past_key_values=cache,
             use_cache=True,
             output_hidden_states=True,
+            **kept,
         ).hidden_states
         return states
 
@@ -145,3 +147,8 @@ def _near(values: Tensor, line: Tensor) -> Tensor:
     """The share of each coordinate of ``line`` for some values: [n, len(line)], a bell around each."""
     away = (values[:, None] - line) * (len(line) - 1) / _SPREAD
     return F.softmax(-0.5 * away**2, dim=-1)
+
+
+def _cache_argument(model: nn.Module) -> str:
+    """What the installed transformers calls it: ``cache``, in older versions ``past_key_values``."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
