@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fgbench.report.paper import EDITION, REFERENCE, foreign_protocol, published
 from fgbench.report.remarks import SENTENCES, remarks
-from fgbench.results.record import Record
+from fgbench.results.record import Record, is_miniature
 from fgbench.spec import DatasetSpec, MetricKey
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ def results_table(
     records: Sequence[Record], specs: Callable[[str], DatasetSpec], task_title: Callable[[str], str]
 ) -> RenderableType:
     """Scores of one model in percent, the paper's number beside each, and what a reader has to know about them.
+
+    The miniature suite's scores stand alone: beside them the paper's would only mislead.
 
     Args:
         records: of one model.
@@ -32,12 +34,14 @@ def results_table(
     model = records[0]["model"]
     own = tuple(model["paper"]) if model["paper"] else None
     method, backbone = own or REFERENCE
+    compared = not all(map(is_miniature, records))
     table = Table(title=f"{escape(model['name'])} [dim](percent)[/dim]", title_justify="left")
     table.add_column("Dataset", min_width=22)
     table.add_column("Subset")
     table.add_column("Metric")
     table.add_column("Score", justify="right", style="bold")
-    table.add_column("Paper" if own else "Paper*", justify="right", style="dim")
+    if compared:
+        table.add_column("Paper" if own else "Paper*", justify="right", style="dim")
     table.add_column("n", justify="right", style="dim")
     notes: dict[str, list[str]] = {}
     apart: dict[str, list[str]] = {}
@@ -53,7 +57,7 @@ def results_table(
             key = MetricKey(score["subset"], score["metric"])
             if spec.shown and key not in spec.shown:
                 continue
-            paper = published(spec, key, (method, backbone))
+            paper = published(spec, key, (method, backbone)) if compared else None
             foreign = foreign_protocol(spec, key, record["protocol"]["id"])
             if foreign and paper is not None:
                 apart.setdefault(foreign, []).append(f"{spec.title} {paper:.1f}")
@@ -63,7 +67,7 @@ def results_table(
                 "" if key.subset == "*" else key.subset,
                 key.metric,
                 _with_interval(score),
-                "–" if paper is None else f"{paper:.1f}",
+                *(["–" if paper is None else f"{paper:.1f}"] if compared else []),
                 f"{score['n']:,}",
             )
             title = ""
@@ -71,8 +75,9 @@ def results_table(
         Text(f"{number}) {title.rstrip('.')}" + (f": {'; '.join(details)}." if details else "."), style="dim")
         for number, (title, details) in enumerate(notes.items(), start=1)
     ]
-    row = f"{method} {backbone}, {EDITION}"
-    lines.append(Text(f"Paper: {row}." if own else f"*) Not in the paper; shown is its row {row}.", style="dim"))
+    if compared:
+        row = f"{method} {backbone}, {EDITION}"
+        lines.append(Text(f"Paper: {row}." if own else f"*) Not in the paper; shown is its row {row}.", style="dim"))
     lines.extend(
         Text(
             f"With another protocol ({protocol}), not comparable, the paper has for this row: {'; '.join(cells)}.",

@@ -91,6 +91,16 @@ def test_the_miniature_suite_is_named_where_the_published_number_of_items_is_unk
     assert "1) Miniature suite: not comparable with the paper." in text
 
 
+def test_the_paper_stands_beside_real_pictures_only() -> None:
+    miniature = {"effective": {"limit": None, "data_root": "mini"}}
+    alone = printed(record(arguments=miniature))
+    assert "│ i2t_r1 │ 72.1 │ 5,000 │" in alone
+    assert "Paper" not in alone
+    assert "shown is its row" not in alone
+    both = printed(record(arguments=miniature), record(dataset="flickr30k", counts={"published": 1000}))
+    assert "Paper*" in both
+
+
 def test_a_footnote_is_shared_by_datasets_and_lists_each() -> None:
     text = printed(
         record(counts={"texts_truncated": 1}),
