@@ -99,7 +99,10 @@ def estimate(
     merged = {ref: size for each in priced for ref, size in sizes[each.spec.id].items()}
     whole = _work(adapter, mode, priced, merged)
     place = rates_place(identify(adapter, precision).fingerprint, where)
-    rates = calibrate(adapter, where, precision, _examples(adapter, whole, merged), whole.texts, read_rates(place))
+    # A dataset alone may have kinds of its own: together with another, the pictures of both may need the dense map.
+    passes = dict.fromkeys(kind for work in (whole, *works.values()) for kind in work.passes)
+    texts = dict.fromkeys(kind for work in (whole, *works.values()) for kind in work.texts)
+    rates = calibrate(adapter, where, precision, _examples(adapter, passes, merged), texts, read_rates(place))
     write_rates(place, rates)
     return Estimate(
         adapter.info.name,
@@ -195,11 +198,11 @@ def _work(
     return work_of(adapter.info, adapter.preprocessor, mode, requests, sizes)
 
 
-def _examples(adapter: Adapter, work: Work, sizes: Mapping[ImageRef, Size]) -> dict[PassKind, Size]:
+def _examples(adapter: Adapter, passes: Iterable[PassKind], sizes: Mapping[ImageRef, Size]) -> dict[PassKind, Size]:
     """A size of picture for every kind of pass."""
     common = next(iter(sizes.values()), UNKNOWN)
     by_view = {adapter.preprocessor.view("dense", size, None): size for size in set(sizes.values())}
-    return {kind: by_view.get(kind.view, common) for kind in work.passes}
+    return {kind: by_view.get(kind.view, common) for kind in passes}
 
 
 def _priced(work: Work, rates: Rates, adapter: Adapter, device: torch.device) -> Price:

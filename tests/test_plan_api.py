@@ -38,3 +38,15 @@ def test_an_estimate_is_remembered_and_can_be_compared_with_a_run(
     assert off["actual"] == 4.0
     assert off["ratio"] == pytest.approx(4.0 / found.total.seconds.expected)
     assert plan_api.after_run(adapter, "another model", where, "roi", made.datasets, report) is None
+
+
+def test_a_dataset_alone_may_need_passes_that_the_plan_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path))
+    made = api.plan(dataset=["coco", "coco-box"], data_root="mini", limit=1)
+    retrieval, boxes = (each.distinct_images for each in made.datasets)
+    assert retrieval <= boxes  # together, they take one pass, with the dense map; retrieval alone takes one without
+    found = plan_api.estimate(made, "untrained:fgclip2", device="cpu")
+    assert set(found.datasets) == {"coco", "coco-box"}
+    assert all(each.seconds.expected > 0 for each in found.datasets.values())
