@@ -47,7 +47,7 @@ def comparison_table(found: Compared) -> RenderableType:
             _range(mean.low, mean.high),
             _p(mean.p),
         )
-    return Group(table, *(Text(line, style="dim") for line in _explained(found)))
+    return _with_lines(table, _explained(found))
 
 
 def paper_table(found: WithPaper) -> RenderableType:
@@ -87,7 +87,7 @@ def paper_table(found: WithPaper) -> RenderableType:
         lines = ["Nothing to compare."]
     if found.without:
         lines.append(f"The paper prints nothing in this row for: {', '.join(found.without)}.")
-    return Group(table, *(Text(line, style="dim") for line in (*lines, *found.notes)))
+    return _with_lines(table, (*lines, *found.notes))
 
 
 def gaps_table(found: Sequence[Gap]) -> RenderableType:
@@ -116,7 +116,7 @@ def gaps_table(found: Sequence[Gap]) -> RenderableType:
         )
     lines = [f"{number}) {remark}." for remark, number in notes.items()]
     lines.append("95 %: bootstrap over pictures; those that both sets have are drawn together.")
-    return Group(table, *(Text(line, style="dim") for line in lines))
+    return _with_lines(table, lines)
 
 
 def _table(title: str, first: str) -> Table:
@@ -125,6 +125,11 @@ def _table(title: str, first: str) -> Table:
     )
     table.add_column(first, overflow="fold", min_width=22)
     return table
+
+
+def _with_lines(table: Table, lines: Iterable[str]) -> Group:
+    """The table, unless it is empty, and what is to be said below it."""
+    return Group(*([table] if table.row_count else []), *(Text(line, style="dim") for line in lines))
 
 
 def _name(dataset: str, subset: str, metric: str) -> str:

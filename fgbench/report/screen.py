@@ -70,11 +70,11 @@ def print_evaluation(result: Evaluation) -> None:
 
 
 def _distinct_estimates(result: Evaluation) -> list[Mapping[str, float]]:
-    """One per run: its records share it."""
+    """One per run: its records share it. Fractions of a second are nobody's concern."""
     found: list[Mapping[str, float]] = []
     for record in result.records:
         off = record["timings"].get("estimate")
-        if off is not None and off not in found:
+        if off is not None and off not in found and max(off["estimated"], off["actual"]) >= 1:
             found.append(off)
     return found
 
@@ -161,7 +161,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]], leave_out: Sequence[str] = ())
 def print_sweep(found: Sweep) -> None:
     """One row per combination, one column per number that a result table shows."""
     spec = selection.datasets().get(found.dataset)[1]
-    table = Table(title=f"{escape(spec.title)} [dim](percent)[/dim]", title_justify="left")
+    title = f"{escape(spec.title)} [dim](percent)[/dim]"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAVY, padding=0)  # as print_plan
     chosen, scores = found.rows[0]
     for name in chosen:
         table.add_column(name)

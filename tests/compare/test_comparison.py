@@ -102,7 +102,9 @@ class TestTwoModels:
         write(results, "third", GOOD, "flickr30k")
         found = compare_sides(find("good", results), find("third", results))
         assert (found.rows, found.exit_code) == ((), 3)
-        assert "Only third has: flickr30k." in printed(comparison_table(found))
+        text = printed(comparison_table(found))
+        assert text.startswith("The two have no dataset in common")
+        assert "Only third has: flickr30k." in text
 
     def test_json_is_plain(self, results: Path) -> None:
         content = compare_sides(find("good", results), find("bad", results)).as_json()
