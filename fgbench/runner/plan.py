@@ -66,8 +66,13 @@ class PlannedDataset:
     def distinct_texts(self) -> Mapping[str, Set[str]]:
         """The different texts asked for, by kind."""
         found: defaultdict[str, set[str]] = defaultdict(set)
-        for kind, texts in map(_texts, self.requests.values()):
-            found[kind].update(texts)
+        for request in self.requests.values():
+            if isinstance(request, (LabelMaps, RegionScores)):
+                request = request.classes
+            if isinstance(request, (Texts, ClassPrompts)):
+                found[request.kind].update(request.strings())
+            elif isinstance(request, Generate):
+                found["prompt"].update(prompt.text for prompt in request.prompts)
         return found
 
 
@@ -178,14 +183,3 @@ def _images(request: Request) -> Iterable[ImageRef]:
     if isinstance(request, Generate):
         return itertools.chain.from_iterable(prompt.images for prompt in request.prompts)
     return ()
-
-
-def _texts(request: Request) -> tuple[str, Iterable[str]]:
-    """Kind and texts."""
-    if isinstance(request, (LabelMaps, RegionScores)):
-        request = request.classes
-    if isinstance(request, (Texts, ClassPrompts)):
-        return request.kind, request.strings()
-    if isinstance(request, Generate):
-        return "prompt", (prompt.text for prompt in request.prompts)
-    return "short", ()
